@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Writing safetensors files atomically. */
+#pragma once
+#include "engine/memory/error.h"
+#include "kernels/tensor.h"
+
+/* One tensor to write: dense row-major data of @dtype, stored as @stored (float types are converted). */
+typedef struct {
+  const char *name;
+  FwTensor value;
+  FwDtype stored;
+} FwSafetensorsEntry;
+
+/* Writes @count tensors in the given order and @metadata (name -> string, may be NULL) to @path, atomically. The header is
+ * padded so that data starts 64-byte aligned. */
+gboolean fw_safetensors_write (const char *path, const FwSafetensorsEntry *entries, gsize count, GHashTable *metadata, GError **error);

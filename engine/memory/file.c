@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Atomic file writing and guarded reading, used by everything that keeps something on disk. */
+#include "engine/memory/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct _FwFileWriter {
+  char *path, *beside;
+  int fd;
+};
+
+static gboolean
+fail (GError **error, const char *what, const char *path)
+{
+  int saved = errno;
+  g_set_error (error, FW_ERROR, FW_ERROR_IO, "Cannot %s “%s”: %s", what, path, g_strerror (saved));
+  return FALSE;
+}
+
+FwFileWriter *
+fw_file_writer_open (const char *path, GError **error)
+{
+  g_autofree char *folder = g_path_get_dirname (path);
+  g_autofree char *name = g_path_get_basename (path);
+  g_autofree char *beside = g_strdup_printf ("%s/.%s.XXXXXX", folder, name);
+  int fd = g_mkstemp_full (beside, O_RDWR | O_CLOEXEC, 0644);
+  if (fd < 0) {
+    fail (error, "write", path);
+    return NULL;
+  }
+  FwFileWriter *writer = g_new0 (FwFileWriter, 1);
+  writer->path = g_strdup (path);
+  writer->beside = g_steal_pointer (&beside);
+  writer->fd = fd;
+  return writer;
+}
+
+gboolean
+fw_file_writer_append (FwFileWriter *writer, gconstpointer data, gsize size, GError **error)
+{
+  const char *bytes = data;
+  while (size > 0) {
+    gssize written = write (writer->fd, bytes, MIN (size, (gsize) 1 << 30));
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written <= 0)
+      return fail (error, "write", writer->path);
+    bytes += written;
+    size -= written;
+  }
+  return TRUE;
+}
+
+static void
+writer_free (FwFileWriter *writer)
+{
+  if (writer->fd >= 0)
+    close (writer->fd);
+  g_free (writer->path);
+  g_free (writer->beside);
+  g_free (writer);
+}
+
+void
+fw_file_writer_abort (FwFileWriter *writer)
+{
+  if (writer == NULL)
+    return;
+  unlink (writer->beside);
+  writer_free (writer);
+}
+
+/* The rename itself is durable only once its folder is synced. */
+static void
+sync_folder (const char *path)
+{
+  g_autofree char *folder = g_path_get_dirname (path);
+  int fd = open (folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    return;
+  fsync (fd);
+  close (fd);
+}
+
+gboolean
+fw_file_writer_commit (FwFileWriter *writer, GError **error)
+{
+  gboolean done = fsync (writer->fd) == 0;
+  if (!done)
+    fail (error, "save", writer->path);
+  int fd = writer->fd;
+  writer->fd = -1;
+  if (close (fd) != 0 && done)
+    done = fail (error, "save", writer->path);
+  if (done && rename (writer->beside, writer->path) != 0)
+    done = fail (error, "save", writer->path);
+  if (done)
+    sync_folder (writer->path);
+  else
+    unlink (writer->beside);
+  writer_free (writer);
+  return done;
+}
+
+gboolean
+fw_file_write (const char *path, gconstpointer data, gsize size, GError **error)
+{
+  FwFileWriter *writer = fw_file_writer_open (path, error);
+  if (writer == NULL)
+    return FALSE;
+  if (!fw_file_writer_append (writer, data, size, error)) {
+    fw_file_writer_abort (writer);
+    return FALSE;
+  }
+  return fw_file_writer_commit (writer, error);
+}
+
+/* Opening a FIFO would block for ever, so the kind is asked of the open descriptor, which was opened without blocking. */
+static int
+open_regular (const char *path, GError **error)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) {
+    fail (error, "open", path);
+    return -1;
+  }
+  struct stat status;
+  if (fstat (fd, &status) == 0 && S_ISREG (status.st_mode))
+    return fd;
+  close (fd);
+  g_set_error (error, FW_ERROR, FW_ERROR_IO, "“%s” is not a regular file; choose a file", path);
+  return -1;
+}
+
+GMappedFile *
+fw_file_map (const char *path, GError **error)
+{
+  int fd = open_regular (path, error);
+  if (fd < 0)
+    return NULL;
+  GError *cause = NULL;
+  GMappedFile *file = g_mapped_file_new_from_fd (fd, FALSE, &cause);
+  close (fd);
+  if (file == NULL) {
+    g_set_error (error, FW_ERROR, FW_ERROR_IO, "Cannot map “%s”: %s", path, cause->message);
+    g_error_free (cause);
+  }
+  return file;
+}
+
+char *
+fw_file_read (const char *path, gsize limit, gsize *size, GError **error)
+{
+  g_autoptr (GMappedFile) file = fw_file_map (path, error);
+  if (file == NULL)
+    return NULL;
+  gsize length = g_mapped_file_get_length (file);
+  if (length > limit) {
+    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” is %" G_GSIZE_FORMAT " bytes, more than the %" G_GSIZE_FORMAT " allowed here",
+                 path, length, limit);
+    return NULL;
+  }
+  char *text = g_malloc (length + 1);
+  if (length > 0)
+    memcpy (text, g_mapped_file_get_contents (file), length);
+  text[length] = '\0';
+  if (size != NULL)
+    *size = length;
+  return text;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Files: atomic writing (beside, synced, renamed) and reading that accepts regular files only. */
+#pragma once
+#include "engine/memory/error.h"
+
+/* Writes @size bytes so that @path holds either its old content or all of the new one, also after a crash: the bytes go to
+ * a hidden neighbour, are synced, renamed over @path, and the folder is synced. Any thread. */
+gboolean fw_file_write (const char *path, gconstpointer data, gsize size, GError **error);
+
+/* A writer for content that does not fit in memory at once. fw_file_writer_commit() or _abort() frees it; an abort, or a
+ * failed commit, leaves @path as it was and removes the neighbour. */
+typedef struct _FwFileWriter FwFileWriter;
+FwFileWriter *fw_file_writer_open (const char *path, GError **error);
+gboolean fw_file_writer_append (FwFileWriter *writer, gconstpointer data, gsize size, GError **error);
+gboolean fw_file_writer_commit (FwFileWriter *writer, GError **error);
+void fw_file_writer_abort (FwFileWriter *writer);
+
+/* Maps a regular file read-only. A FIFO, folder or device is refused without opening it for reading. Any thread;
+ * release with g_mapped_file_unref(). */
+GMappedFile *fw_file_map (const char *path, GError **error);
+
+/* The whole of a regular file of at most @limit bytes, NUL-terminated beyond @size. Free with g_free(). */
+char *fw_file_read (const char *path, gsize limit, gsize *size, GError **error);

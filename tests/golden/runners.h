@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The families of golden runners, each a table ended by a NULL name in its own run-*.c. */
+#pragma once
+#include "tests/golden/golden.h"
+
+extern const GoldenRunner golden_checkpoint_runners[];  /* run-checkpoint.c: safetensors, pth */
+
+static const GoldenRunner *const golden_families[] = {
+  golden_checkpoint_runners,
+  NULL
+};
