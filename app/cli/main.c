@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * framewright-cli: the studio's jobs without a window. Finds the command, parses its options, runs it. */
+#include "app/cli/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const FwCommand *const fw_commands[] = { NULL };
+
+int
+fw_cli_fail (const GError *error)
+{
+  g_autofree char *line = g_strdup (error->message);
+  g_strdelimit (line, "\r\n", ' ');
+  fprintf (stderr, "framewright-cli: %s\n", line);
+  if (g_error_matches (error, FW_ERROR, FW_ERROR_CANCELLED) || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return FW_EXIT_CANCELLED;
+  return g_error_matches (error, FW_ERROR, FW_ERROR_INVALID) ? FW_EXIT_USAGE : FW_EXIT_FAILED;
+}
+
+static void
+print_help (FILE *stream)
+{
+  fputs ("Usage: framewright-cli COMMAND [OPTION…]\n"
+         "Makes video clips from text, headless.\n", stream);
+  if (fw_commands[0] != NULL)
+    fputs ("\nCommands:\n", stream);
+  for (gsize i = 0; fw_commands[i] != NULL; i++)
+    fprintf (stream, "  %-12s %s\n", fw_commands[i]->name, fw_commands[i]->summary);
+  fputs ("\nframewright-cli COMMAND --help tells a command's options; --version tells the version.\n"
+         "Exit codes: 0 done, 1 failed, 2 usage, 130 cancelled.\n", stream);
+}
+
+static const FwCommand *
+find_command (const char *name)
+{
+  for (gsize i = 0; fw_commands[i] != NULL; i++)
+    if (strcmp (fw_commands[i]->name, name) == 0)
+      return fw_commands[i];
+  return NULL;
+}
+
+static gboolean
+asks_for_help (char **words)
+{
+  for (gsize i = 0; words[i] != NULL && strcmp (words[i], "--") != 0; i++)
+    if (strcmp (words[i], "--help") == 0 || strcmp (words[i], "-h") == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* Output that could not be written is a failure: a full disk or a closed pipe must not look like success. */
+static int
+finish (int code)
+{
+  if (fflush (stdout) == 0 && !ferror (stdout))
+    return code;
+  fputs ("framewright-cli: cannot write to standard output\n", stderr);
+  return code == FW_EXIT_DONE ? FW_EXIT_FAILED : code;
+}
+
+static int
+run_command (const FwCommand *command, char **words)
+{
+  if (asks_for_help (words)) {
+    g_autofree char *help = fw_options_help (command);
+    fputs (help, stdout);
+    return FW_EXIT_DONE;
+  }
+  g_autoptr (GError) error = NULL;
+  gpointer values = fw_options_parse (command, words, &error);
+  if (values == NULL)
+    return fw_cli_fail (error);
+  int code = command->run (values);
+  fw_options_free (command, values);
+  return code;
+}
+
+int
+main (int argc, char **argv)
+{
+  if (argc < 2) {
+    print_help (stderr);
+    return FW_EXIT_USAGE;
+  }
+  if (strcmp (argv[1], "--version") == 0) {
+    fputs ("framewright-cli " FW_VERSION "\n", stdout);
+    return finish (FW_EXIT_DONE);
+  }
+  if (asks_for_help (argv + 1) && argv[1][0] == '-') {
+    print_help (stdout);
+    return finish (FW_EXIT_DONE);
+  }
+  const FwCommand *command = find_command (argv[1]);
+  if (command == NULL) {
+    fprintf (stderr, "framewright-cli: unknown command “%s”; see framewright-cli --help\n", argv[1]);
+    return FW_EXIT_USAGE;
+  }
+  return finish (run_command (command, argv + 2));
+}
