@@ -2,13 +2,15 @@
  * The ops: operands, attributes and meaning of each, shared by the op table, kernels/ref (the definition, in double) and
  * kernels/cpu. Notation: x[..., D] has any leading dimensions; (opt) may be absent; "f" is any float type. Sums run in f32
  * or wider whatever the operands' type; every output element is rounded once. Unless said otherwise inputs are strided and
- * may differ in dtype, outputs may be strided too (their innermost dimension has stride 1). */
+ * may differ in dtype, outputs may be strided too (their innermost dimension has stride 1). Any output but the first, and any
+ * output of a gradient, may be NULL: it is then not computed. Tensors may be empty; a sum of nothing is 0. An output that
+ * holds sums over broadcast axes has size 1 there. Which operand wins where one is not-a-number is left open for max and min. */
 #pragma once
 #include "kernels/kernel.h"
 
 /* --- pointwise ------------------------------------------------------------------------------------------------- */
 
-/* Functions of one variable; FW_FN_N counts them. GELU_TANH is 0.5x(1+tanh(sqrt(2/pi)(x+0.044715x^3))). */
+/* Functions of one variable; FW_FN_N counts them. AFFINE and CLAMP, which need parameters, are for unary only. GELU_TANH is 0.5x(1+tanh(sqrt(2/pi)(x+0.044715x^3))). */
 typedef enum {
   FW_FN_IDENTITY, FW_FN_NEG, FW_FN_EXP, FW_FN_LOG, FW_FN_SQRT, FW_FN_SQUARE, FW_FN_ABS, FW_FN_RECIPROCAL,
   FW_FN_TANH, FW_FN_SIGMOID, FW_FN_SILU, FW_FN_GELU_TANH, FW_FN_GELU_ERF, FW_FN_QUICK_GELU, FW_FN_RELU,
@@ -38,8 +40,9 @@ typedef struct { FwFunction function; } FwGatedAttributes;
 /* fill: -> y = value everywhere. */
 typedef struct { double value; } FwFillAttributes;
 
-/* sinusoid: t[B] -> e[B, dim]: cos(t f_i), then sin(t f_i), f_i = exp(-ln(max_period) i / half), i < half = dim/2; the
- * frequency and the product are rounded to f32 first, as the original programs do (unless e is f64). No gradient. */
+/* sinusoid: t[B] -> e[B, dim]: cos(t f_i), then sin(t f_i), f_i = exp(-ln(max_period) i / half), i < half = dim/2,
+ * and a last 0 if dim is odd; the frequency and the product are rounded to f32 first, as the original programs do (unless e
+ * is f64). No gradient. */
 typedef struct { double max_period; } FwSinusoidAttributes;
 
 /* --- sums ------------------------------------------------------------------------------------------------------- */
@@ -50,7 +53,8 @@ typedef struct { FwReduceFunction function; uint32_t axes; /* bit i: axis i is r
 
 /* softmax: x[..., n] -> y over the last axis.  softmax_grad: y, dy -> dx. */
 
-/* cross_entropy: logits[M, n], label[M] (i32/i64) -> loss[M] = -log softmax(logits)[label].
+/* cross_entropy: logits[M, n], label[M] (i32/i64) -> loss[M] = -log softmax(logits)[label]. A row whose label is not in
+ * 0..n-1 does not count: loss and gradient 0.
  * cross_entropy_grad: logits, label, dloss[M] -> dlogits. */
 
 /* --- matrix products -------------------------------------------------------------------------------------------- */
@@ -68,9 +72,12 @@ typedef struct { double alpha; } FwMatmulAttributes;
 /* attention: q[B1, B2, Nq, H, K], k[B1, B2, Nk, H, K], v[B1, B2, Nk, H, V], mask[B1, Nk] (opt, u8: nonzero = the key counts),
  *   bias[H, Nq, Nk] (opt, f) -> o[B1, B2, Nq, H, V], lse[B1, B2, H, Nq] (f32, may be NULL).
  * s = scale q k^T + bias; keys with mask 0 are left out (and key j > query i when causal); o = softmax(s) v; lse = log sum exp s.
- * Stride 0 on B2 of k and v shares them. The innermost axis has stride 1, all others any stride. A row with no key gives 0. */
+ * Stride 0 on B2 of k and v shares them. The innermost axis has stride 1, all others any stride. A row with no key gives 0,
+ * and minus infinity in lse. */
 typedef struct { double scale; bool causal; } FwAttentionAttributes;
-/* attention_grad: q, k, v, mask (opt), bias (opt), o, do, lse -> dq, dk, dv (shapes of q, k, v), dbias[H, Nq, Nk] (may be NULL). */
+/* attention_grad: q, k, v, mask (opt), bias (opt), o, do, lse -> dq, dk, dv (shapes of q, k, v), dbias[H, Nq, Nk].
+ * o and lse are the forward's results, which a kernel may compute anew instead. Where k and v are shared over B2, dk and dv
+ * have size 1 there and hold the sums. */
 
 /* --- convolution, channels last --------------------------------------------------------------------------------- */
 
@@ -103,7 +110,7 @@ typedef struct { double epsilon; int groups; FwFunction function; } FwGroupNormA
 /* embedding: table[V, D], ids[...] (i32/i64, each in 0..V-1; others give a zero row) -> y[..., D].
  * embedding_grad: ids, dy -> dtable[V, D]. */
 typedef struct { int axis; } FwConcatAttributes;
-/* concat: up to FW_MAX_INPUTS tensors -> y, joined along axis. */
+/* concat: up to FW_MAX_INPUTS tensors, absent ones skipped -> y, joined along axis. */
 typedef struct { int64_t before[FW_MAX_RANK]; } FwPadAttributes;
 /* pad: x -> y larger; x lies at @before, zeros elsewhere. */
 
