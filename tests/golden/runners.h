@@ -4,8 +4,10 @@
 #include "tests/golden/golden.h"
 
 extern const GoldenRunner golden_checkpoint_runners[];  /* run-checkpoint.c: safetensors, pth */
+extern const GoldenRunner golden_sample_runners[];      /* run-sample.c: noise, diffusion tables and losses */
 
 static const GoldenRunner *const golden_families[] = {
   golden_checkpoint_runners,
+  golden_sample_runners,
   NULL
 };
