@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The functions of one variable (FwFunction) over arrays of floats, and their derivatives. */
+#pragma once
+#include "kernels/cpu/isa.h"
+
+#define fw_functions FW_ROWS (fw_functions)
+
+typedef struct {
+  /* y[i] = fn(x[i]); x and y may be the same. NULL where fn is the identity. */
+  void (*apply) (const float *x, float *y, int64_t count, float a, float b);
+  /* y[i] = dy[i] * fn'(x[i]); any of them may be the same. */
+  void (*derive) (const float *x, const float *dy, float *y, int64_t count, float a, float b);
+} FwFunctionKernel;
+
+extern const FwFunctionKernel fw_functions[FW_FN_N];

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The kernel sources of this folder are compiled once per instruction set, each time with another FW_ISA_NAME, which
+ * FW_ISA() appends to every symbol that is seen outside its file. Sets that differ only in their matrix products share all
+ * other files: FW_ROWS() names the symbols of those, by FW_ROWS_NAME. */
+#pragma once
+#include "kernels/cpu/cpu.h"
+
+#define FW_PASTE_TOKENS(a, b) a##_##b
+#define FW_PASTE(a, b) FW_PASTE_TOKENS (a, b)
+#define FW_ISA(name) FW_PASTE (name, FW_ISA_NAME)
+#ifndef FW_ROWS_NAME
+#define FW_ROWS_NAME FW_ISA_NAME
+#endif
+#define FW_ROWS(name) FW_PASTE (name, FW_ROWS_NAME)
+
+#define FW_ALWAYS_INLINE inline __attribute__ ((always_inline))
+#define FW_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define FW_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* @count / @unit, rounded up. */
+static FW_ALWAYS_INLINE int64_t
+fw_ceil_div (int64_t count, int64_t unit)
+{
+  return (count + unit - 1) / unit;
+}
+
+/* @value rounded up to a multiple of @unit. */
+static FW_ALWAYS_INLINE int64_t
+fw_round_up (int64_t value, int64_t unit)
+{
+  return fw_ceil_div (value, unit) * unit;
+}

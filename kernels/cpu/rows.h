@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Walking several strided tensors of one shape together, row by row: the last axis is the row, the axes before it are
+ * merged where every tensor allows it. */
+#pragma once
+#include "kernels/cpu/isa.h"
+
+enum { FW_MAX_WALKED = 6 };
+
+typedef struct {
+  int tensors, rank;                             /* axes before the row */
+  int64_t dim[FW_MAX_RANK];
+  int64_t stride[FW_MAX_WALKED][FW_MAX_RANK];
+  int64_t rows;                                  /* product of dim */
+  int64_t length, step[FW_MAX_WALKED];           /* elements of a row, and the distance between them */
+} FwRows;
+
+/* A place in the walk: offset[t] is the element of tensor t that its current row begins with. */
+typedef struct {
+  int64_t index[FW_MAX_RANK];
+  int64_t offset[FW_MAX_WALKED];
+} FwCursor;
+
+/* Plans a walk over @tensors, the first of which gives the shape; absent ones count as stride 0. With @merge_row the row
+ * grows as long as it can; otherwise it is the last axis. A shape without elements gives rows == 0. */
+void fw_rows_init (FwRows *rows, int count, const FwTensor *const *tensors, bool merge_row);
+void fw_rows_seek (const FwRows *rows, int64_t row, FwCursor *cursor);
+
+/* To the next row; past the last one the cursor wraps to the first. */
+static inline void
+fw_rows_next (const FwRows *rows, FwCursor *cursor)
+{
+  for (int axis = rows->rank - 1; axis >= 0; axis--) {
+    bool wraps = ++cursor->index[axis] == rows->dim[axis];
+    for (int t = 0; t < rows->tensors; t++)
+      cursor->offset[t] += wraps ? -rows->stride[t][axis] * (rows->dim[axis] - 1) : rows->stride[t][axis];
+    if (!wraps)
+      return;
+    cursor->index[axis] = 0;
+  }
+}
