@@ -172,26 +172,23 @@ assert_share (int hits, int total, double share)
 static void
 test_draws (void)
 {
-  static const int counts[] = { 2, 8, 3, 7, 4 };
   for (int split = 0; split < 2; split++) {
-    int seen[5][8] = { { 0 } }, canonical = 0, low_half = 0, late = 0, triples[8][3][7] = { { { 0 } } };
+    int seen[2][4] = { { 0 } }, canonical = 0, low_half = 0, above = 0, late = 0, triples[8][3][7] = { { { 0 } } };
     for (guint64 i = 0; i < DRAWS; i++) {
       FwShapesScene scene;
       fw_shapes_draw (7, i, split, &scene);
       check_scene (&scene);
       const gint8 *v = scene.attributes.value;
       g_assert_cmpint (fw_shapes_is_held_out (&scene.attributes), ==, split == FW_SHAPES_HELD_OUT);
-      for (int a = 0; a < 5; a++)
-        seen[a][v[a]]++;
+      seen[v[FW_SHAPES_SIZE]][v[FW_SHAPES_GROUND]]++;
       triples[v[FW_SHAPES_COLOUR]][v[FW_SHAPES_SHAPE]][v[FW_SHAPES_MOTION]]++;
       canonical += scene.wording == 0;
       low_half += scene.first.x + scene.last.x < 1;
+      above += scene.first.x + scene.last.x < scene.first.y + scene.last.y;
       late += scene.moment >= 0.5;
     }
-    for (int i = 0; i < counts[FW_SHAPES_SIZE]; i++)
-      assert_share (seen[FW_SHAPES_SIZE][i], DRAWS, 1.0 / 2);
-    for (int i = 0; i < counts[FW_SHAPES_GROUND]; i++)
-      assert_share (seen[FW_SHAPES_GROUND][i], DRAWS, 1.0 / 4);
+    for (int i = 0; i < 8; i++)
+      assert_share (seen[i / 4][i % 4], DRAWS, 1.0 / 8);
     int present = 0;
     for (int c = 0; c < 8; c++)
       for (int s = 0; s < 3; s++)
@@ -203,6 +200,7 @@ test_draws (void)
     g_assert_cmpint (present, ==, split == FW_SHAPES_HELD_OUT ? 33 : 135);
     assert_share (canonical, DRAWS, 0.5);
     assert_share (low_half, DRAWS, 0.5);
+    assert_share (above, DRAWS, 0.5);
     assert_share (late, DRAWS, 0.5);
   }
 }
