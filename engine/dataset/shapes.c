@@ -101,7 +101,8 @@ draw_path (Draws *draws, FwShapesScene *scene)
   double travel = draw_between (draws, 0.35, 0.45), larger = half * draw_between (draws, 1.6, 1.9);
   scene->first.half = motions[motion].grows < 0 ? larger : half;
   scene->last.half = motions[motion].grows > 0 ? larger : half;
-  double reach = MAX (scene->first.half, scene->last.half), step_x = travel * motions[motion].x, step_y = travel * motions[motion].y;
+  double reach = MAX (scene->first.half, scene->last.half);
+  double step_x = travel * motions[motion].x, step_y = travel * motions[motion].y;
   scene->first.x = draw_start (draws, reach, step_x);
   scene->first.y = draw_start (draws, reach, step_y);
   scene->last.x = scene->first.x + step_x;

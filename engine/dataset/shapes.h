@@ -50,7 +50,8 @@ gboolean fw_shapes_is_held_out (const FwShapesAttributes *attributes);
 
 /* Draws sample @index of @seed: attributes uniform over the split, half-size 0.11 (small) or 0.20 (big) within 10 % (the smaller
  * end where the shape grows or shrinks, by 1.6 to 1.9), travel 0.35 to 0.45 of the side, start uniform where the whole path stays
- * inside with a hundredth of the side to spare. A counter-based generator: no state, so training resumes at any index. Any thread. */
+ * inside with a hundredth of the side to spare. A counter-based generator: no state, so training resumes at any index.
+ * Any thread. */
 void fw_shapes_draw (guint64 seed, guint64 index, FwShapesSplit split, FwShapesScene *scene);
 
 /* The same with given attributes: for evaluation clips and tests. */
@@ -59,8 +60,8 @@ void fw_shapes_draw_with (guint64 seed, guint64 index, const FwShapesAttributes 
 /* The pose at @time in [0, 1]: 0 is the first frame, 1 the last. */
 FwShapesPose fw_shapes_pose (const FwShapesScene *scene, double time);
 
-/* Renders [side, side, 3] sRGB bytes into @rgb: one frame at @time, or @frames frames of a clip, [frames, side, side, 3]; a clip of
- * one frame shows the start. Edges are one pixel wide ramps of the signed distance, blended in sRGB bytes. Any thread. */
+/* Renders [side, side, 3] sRGB bytes into @rgb: one frame at @time, or @frames frames of a clip, [frames, side, side, 3]; a clip
+ * of one frame shows the start. Edges are one pixel wide ramps of the signed distance, blended in sRGB bytes. Any thread. */
 void fw_shapes_render (const FwShapesScene *scene, double time, int side, guint8 *rgb);
 void fw_shapes_render_clip (const FwShapesScene *scene, int frames, int side, guint8 *rgb);
 

@@ -47,8 +47,9 @@ check_captions (const FwShapesAttributes *attributes, gpointer data)
 {
   GHashTable *seen = data;
   const gint8 *v = attributes->value;
-  g_autofree char *expected = g_strdup_printf ("a %s %s %s %s on a %s background", sizes[v[FW_SHAPES_SIZE]], colours[v[FW_SHAPES_COLOUR]],
-                                               shapes[v[FW_SHAPES_SHAPE]], motions[v[FW_SHAPES_MOTION]], grounds[v[FW_SHAPES_GROUND]]);
+  g_autofree char *expected = g_strdup_printf ("a %s %s %s %s on a %s background", sizes[v[FW_SHAPES_SIZE]],
+                                               colours[v[FW_SHAPES_COLOUR]], shapes[v[FW_SHAPES_SHAPE]],
+                                               motions[v[FW_SHAPES_MOTION]], grounds[v[FW_SHAPES_GROUND]]);
   for (guint32 i = 0; i <= 20; i++) {
     guint32 wording = i * (g_hash_table_size (seen) + 1);
     g_autofree char *caption = fw_shapes_caption (attributes, wording);
@@ -138,7 +139,8 @@ check_scene (const FwShapesScene *scene)
 {
   const gint8 *v = scene->attributes.value;
   double base = v[FW_SHAPES_SIZE] == 0 ? 0.11 : 0.20, smaller = MIN (scene->first.half, scene->last.half);
-  double larger = MAX (scene->first.half, scene->last.half), dx = scene->last.x - scene->first.x, dy = scene->last.y - scene->first.y;
+  double larger = MAX (scene->first.half, scene->last.half);
+  double dx = scene->last.x - scene->first.x, dy = scene->last.y - scene->first.y;
   g_assert_cmpfloat (fabs (smaller / base - 1), <=, 0.1 + 1e-12);
   if (v[FW_SHAPES_MOTION] >= 5) {
     g_assert_cmpfloat (larger / smaller, >=, 1.6);
@@ -285,7 +287,8 @@ test_outlines (void)
 {
   static guint8 rgb[3 * SIDE * SIDE];
   for (int shape = 0; shape < 3; shape++) {
-    FwShapesScene scene = { .attributes = { { 1, 7, (gint8) shape, 0, 0 } }, .first = { 0.5, 0.5, 0.25 }, .last = { 0.5, 0.5, 0.25 } };
+    FwShapesPose pose = { 0.5, 0.5, 0.25 };
+    FwShapesScene scene = { .attributes = { { 1, 7, (gint8) shape, 0, 0 } }, .first = pose, .last = pose };
     fw_shapes_render (&scene, 0, SIDE, rgb);
     static const int rows[] = { 40, 64, 88 }; /* at a quarter, half and three quarters of the height of 32..96 */
     for (int i = 0; i < 3; i++) {
