@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The sha256 of weight files for recipes, remembered so that a large file is read once and not for every clip. */
+#pragma once
+#include "engine/memory/error.h"
+
+/* 64 lower-case hexadecimal digits for the regular file @path, or NULL. The cache in the user's cache folder is believed
+ * while path, size and modification time are the same; that it cannot be read or written is no error. Any thread. Free with
+ * g_free(). */
+char *fw_sha256_file (const char *path, GCancellable *cancellable, GError **error);
