@@ -4,12 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 struct _FwFileWriter {
-  char *path, *beside;
+  char *path, *beside;      /* beside is NULL while the new file has no name yet */
   int fd;
 };
 
@@ -21,13 +22,26 @@ fail (GError **error, const char *what, const char *path)
   return FALSE;
 }
 
+/* A hidden neighbour of @path that nobody else is using. */
+static char *
+name_beside (const char *path)
+{
+  g_autofree char *folder = g_path_get_dirname (path);
+  g_autofree char *name = g_path_get_basename (path);
+  return g_strdup_printf ("%s/.%s.%08x", folder, name, g_random_int ());
+}
+
 FwFileWriter *
 fw_file_writer_open (const char *path, GError **error)
 {
   g_autofree char *folder = g_path_get_dirname (path);
-  g_autofree char *name = g_path_get_basename (path);
-  g_autofree char *beside = g_strdup_printf ("%s/.%s.XXXXXX", folder, name);
-  int fd = g_mkstemp_full (beside, O_RDWR | O_CLOEXEC, 0644);
+  g_autofree char *beside = NULL;
+  /* A file without a name vanishes with the process that writes it, however that ends; not every file system has them. */
+  int fd = open (folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
+  if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
+    beside = name_beside (path);
+    fd = open (beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  }
   if (fd < 0) {
     fail (error, "write", path);
     return NULL;
@@ -37,6 +51,12 @@ fw_file_writer_open (const char *path, GError **error)
   writer->beside = g_steal_pointer (&beside);
   writer->fd = fd;
   return writer;
+}
+
+int
+fw_file_writer_fd (FwFileWriter *writer)
+{
+  return writer->fd;
 }
 
 gboolean
@@ -70,8 +90,21 @@ fw_file_writer_abort (FwFileWriter *writer)
 {
   if (writer == NULL)
     return;
-  unlink (writer->beside);
+  if (writer->beside != NULL)
+    unlink (writer->beside);
   writer_free (writer);
+}
+
+/* A nameless file cannot replace another one in one step, so it gets a name beside it first. */
+static gboolean
+give_name (FwFileWriter *writer)
+{
+  g_autofree char *self = g_strdup_printf ("/proc/self/fd/%d", writer->fd);
+  g_autofree char *beside = name_beside (writer->path);
+  if (linkat (AT_FDCWD, self, AT_FDCWD, beside, AT_SYMLINK_FOLLOW) != 0)
+    return FALSE;
+  writer->beside = g_steal_pointer (&beside);
+  return TRUE;
 }
 
 /* The rename itself is durable only once its folder is synced. */
@@ -89,7 +122,7 @@ sync_folder (const char *path)
 gboolean
 fw_file_writer_commit (FwFileWriter *writer, GError **error)
 {
-  gboolean done = fsync (writer->fd) == 0;
+  gboolean done = fsync (writer->fd) == 0 && (writer->beside != NULL || give_name (writer));
   if (!done)
     fail (error, "save", writer->path);
   int fd = writer->fd;
@@ -100,7 +133,7 @@ fw_file_writer_commit (FwFileWriter *writer, GError **error)
     done = fail (error, "save", writer->path);
   if (done)
     sync_folder (writer->path);
-  else
+  else if (writer->beside != NULL)
     unlink (writer->beside);
   writer_free (writer);
   return done;

@@ -4,7 +4,8 @@
 #include "engine/memory/error.h"
 
 /* Writes @size bytes so that @path holds either its old content or all of the new one, also after a crash: the bytes go to
- * a hidden neighbour, are synced, renamed over @path, and the folder is synced. Any thread. */
+ * a nameless file (where the file system has none: a hidden neighbour), are synced, renamed over @path, and the folder is synced.
+ * Any thread. */
 gboolean fw_file_write (const char *path, gconstpointer data, gsize size, GError **error);
 
 /* A writer for content that does not fit in memory at once. fw_file_writer_commit() or _abort() frees it; an abort, or a
@@ -14,6 +15,9 @@ FwFileWriter *fw_file_writer_open (const char *path, GError **error);
 gboolean fw_file_writer_append (FwFileWriter *writer, gconstpointer data, gsize size, GError **error);
 gboolean fw_file_writer_commit (FwFileWriter *writer, GError **error);
 void fw_file_writer_abort (FwFileWriter *writer);
+
+/* The descriptor being written, for another process to write to; stays the writer's. */
+int fw_file_writer_fd (FwFileWriter *writer);
 
 /* Maps a regular file read-only. A FIFO, folder or device is refused without opening it for reading. Any thread;
  * release with g_mapped_file_unref(). */

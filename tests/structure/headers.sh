@@ -2,7 +2,7 @@
 # Every header compiles alone, with the flags the build uses.
 source "$ROOT/tests/tap.sh"
 cd "$ROOT" || exit 1
-read -ra flags < <(pkg-config --cflags gio-unix-2.0 json-glib-1.0)
+read -ra flags < <(pkg-config --cflags gio-unix-2.0 json-glib-1.0 gstreamer-video-1.0)
 
 compiles () { # HEADER
   ${CC:-cc} -x c -std=gnu11 -fsyntax-only -Wall -Wextra -Wno-unused-parameter -Werror -D_GNU_SOURCE -I. "${flags[@]}" -include "$1" /dev/null

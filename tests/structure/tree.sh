@@ -12,6 +12,7 @@ includes () { # FOLDER PATTERN: the include lines below FOLDER that match PATTER
 none "engine includes nothing of app, tests or GTK" "$(includes engine 'app/|tests/|gtk|gdk/|adwaita')"
 none "kernels include nothing of app, engine, tests or GLib" "$(includes kernels 'app/|engine/|tests/|glib|gio|json-glib|gtk')"
 none "app includes engine, never kernels or tests" "$(includes app 'kernels/|tests/')"
+none "only the media process includes GStreamer" "$(includes . 'gst/' | grep -v '^./engine/media/child/')"
 none "own files are included by their path from the top" \
   "$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' --include='*.[ch]' --include='*.cpp' app engine kernels tests |
     grep -vE '"(app|engine|kernels|tests)/')"
