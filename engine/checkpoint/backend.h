@@ -16,7 +16,7 @@ typedef struct {
   gboolean (*open) (FwCheckpointFile *file, const char *part, GError **error);
 } FwCheckpointFormat;
 
-extern const FwCheckpointFormat fw_safetensors_format;
+extern const FwCheckpointFormat fw_safetensors_format, fw_torch_zip_format, fw_torch_legacy_format;
 
 /* A run of bytes that tensors view: in the mapped file as it is, or deflated there. */
 typedef struct {

@@ -21,7 +21,8 @@ typedef struct {
  * tensor is read. Any thread; the result may be used from one thread at a time. Free with fw_checkpoint_close(). */
 FwCheckpoint *fw_checkpoint_open (const char *path, GError **error);
 /* The same, choosing the sub-dictionary of a pickle: "state_dict", "ema", "module", ... ; "" = the root itself;
- * NULL = the root if it holds tensors, else "ema", "state_dict", "model", "module", in this order. */
+ * NULL = the first of "ema", "state_dict", "model", "module" that is a dictionary with tensors, else the root. Tensors in
+ * nested dictionaries and lists are named by joining keys and indices with "/". */
 FwCheckpoint *fw_checkpoint_open_part (const char *path, const char *part, GError **error);
 void fw_checkpoint_close (FwCheckpoint *checkpoint);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwCheckpoint, fw_checkpoint_close)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * One checkpoint file: mapped, its format recognized by content, and what is no checkpoint at all named in plain words. */
 #include "engine/checkpoint/backend.h"
+#include "engine/checkpoint/zip.h"
 #include "engine/memory/file.h"
 
 #include <string.h>
 
-static const FwCheckpointFormat *const formats[] = { &fw_safetensors_format };
+static const FwCheckpointFormat *const formats[] = { &fw_torch_zip_format, &fw_torch_legacy_format, &fw_safetensors_format };
 
 gboolean
 fw_checkpoint_refuse (const char *path, GError **error, const char *format, ...)
@@ -122,5 +123,12 @@ const guint8 *
 fw_checkpoint_file_bytes (FwCheckpointFile *file, guint index, GError **error)
 {
   FwCheckpointStorage *storage = &g_array_index (file->storages, FwCheckpointStorage, index);
-  return file->data + storage->position;
+  const char *fault = NULL;
+  if (!storage->deflated)
+    return file->data + storage->position;
+  if (storage->inflated == NULL)
+    storage->inflated = fw_zip_inflate (file->data + storage->position, storage->stored, storage->size, storage->checksum, &fault);
+  if (storage->inflated == NULL)
+    fw_checkpoint_refuse (file->path, error, "%s", fault);
+  return storage->inflated;
 }

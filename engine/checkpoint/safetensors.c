@@ -23,8 +23,9 @@ typedef struct { guint64 begin, end; } Range;
 typedef struct {
   FwJson json;
   GString *text;
-  GHashTable *seen;   /* names, owned */
+  GTree *seen;        /* names, owned; a tree, for hostile names could make a hash table slow */
   GArray *ranges;     /* of all tensors, listed or not */
+  const char *tensor; /* the name being read, for messages */
   FwCheckpointFile *file;
 } Header;
 
@@ -44,7 +45,7 @@ parse_type (Header *header, const Type **type)
       *type = &types[i];
       return TRUE;
     }
-  return fw_json_fail (&header->json, "a tensor has an unknown element type");
+  return fw_json_fail (&header->json, "the element type is unknown");
 }
 
 static gboolean
@@ -58,9 +59,9 @@ parse_shape (Header *header, FwCheckpointTensor *tensor)
     if (!fw_json_unsigned (&header->json, &dim))
       return FALSE;
     if (tensor->rank == FW_MAX_RANK)
-      return fw_json_fail (&header->json, "a tensor has more dimensions than the program handles");
+      return fw_json_fail (&header->json, "it has more dimensions than the program handles");
     if (dim > G_MAXINT64)
-      return fw_json_fail (&header->json, "a tensor is too large");
+      return fw_json_fail (&header->json, "it is too large");
     tensor->dim[tensor->rank++] = (gint64) dim;
   }
   return header->json.fault == NULL;
@@ -114,7 +115,7 @@ parse_tensor (Header *header, const char *name)
     const char *field = header->text->str;
     guint bit = strcmp (field, "dtype") == 0 ? TYPE : strcmp (field, "shape") == 0 ? SHAPE : strcmp (field, "data_offsets") == 0 ? OFFSETS : 0;
     if (fields & bit)
-      return fw_json_fail (json, "a tensor has a field twice");
+      return fw_json_fail (json, "a field is there twice");
     fields |= bit;
     gboolean parsed = bit == TYPE ? parse_type (header, &type) : bit == SHAPE ? parse_shape (header, &entry.tensor)
                       : bit == OFFSETS ? parse_range (header, &range) : fw_json_skip (json);
@@ -124,9 +125,9 @@ parse_tensor (Header *header, const char *name)
   if (json->fault != NULL)
     return FALSE;
   if (fields != ALL)
-    return fw_json_fail (json, "a tensor lacks its type, shape or data offsets");
+    return fw_json_fail (json, "the type, shape or data offsets are missing");
   if (!fits_range (&entry.tensor, type, &range))
-    return fw_json_fail (json, "a tensor's shape does not agree with its range of bytes");
+    return fw_json_fail (json, "its shape does not agree with its range of bytes");
   g_array_append_val (header->ranges, range);
   if (type->dtype < 0)
     return TRUE;
@@ -171,14 +172,23 @@ parse_header (Header *header)
       return FALSE;
     if (strlen (header->text->str) != header->text->len)
       return fw_json_fail (json, "a tensor's name holds a NUL character");
-    char *name = g_strdup (header->text->str);
-    if (!g_hash_table_add (header->seen, name))
+    if (g_tree_lookup (header->seen, header->text->str) != NULL)
       return fw_json_fail (json, "a tensor's name is there twice");
-    gboolean parsed = strcmp (header->text->str, "__metadata__") == 0 ? parse_metadata (header) : parse_tensor (header, name);
-    if (!parsed)
+    char *name = g_strdup (header->text->str);
+    g_tree_insert (header->seen, name, name);
+    gboolean metadata = strcmp (name, "__metadata__") == 0;
+    header->tensor = metadata ? NULL : name;
+    if (!(metadata ? parse_metadata (header) : parse_tensor (header, name)))
       return FALSE;
+    header->tensor = NULL;
   }
   return fw_json_end (json);
+}
+
+static int
+compare_names (gconstpointer a, gconstpointer b, gpointer data)
+{
+  return strcmp (a, b);
 }
 
 static int
@@ -218,8 +228,11 @@ read_header (Header *header, guint64 length, GError **error)
   if (!g_utf8_validate_len (text, length, NULL))
     return fw_checkpoint_refuse (file->path, error, "its safetensors header is not valid UTF-8");
   header->json = fw_json_begin (text, length);
-  if (!parse_header (header))
-    return fw_checkpoint_refuse (file->path, error, "its safetensors header is damaged: %s", header->json.fault);
+  if (!parse_header (header)) {
+    g_autofree char *name = header->tensor != NULL ? fw_checkpoint_quotable (header->tensor, strlen (header->tensor)) : NULL;
+    return fw_checkpoint_refuse (file->path, error, "its safetensors header is damaged%s%s%s: %s", name != NULL ? " at tensor “" : "",
+                                 name != NULL ? name : "", name != NULL ? "”" : "", header->json.fault);
+  }
   return check_tiling (header, file->size - 8 - length, error);
 }
 
@@ -236,13 +249,13 @@ open_safetensors (FwCheckpointFile *file, const char *part, GError **error)
   if (length > file->size - 8)
     return fw_checkpoint_refuse (file->path, error, "it ends inside its header; the download was cut, fetch it again");
   Header header = { .file = file, .text = g_string_new (NULL) };
-  header.seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  header.seen = g_tree_new_full (compare_names, NULL, g_free, NULL);
   header.ranges = g_array_new (FALSE, FALSE, sizeof (Range));
   FwCheckpointStorage storage = { .position = 8 + length, .stored = file->size - 8 - length, .size = file->size - 8 - length };
   g_array_append_val (file->storages, storage);
   gboolean done = read_header (&header, length, error);
   g_array_unref (header.ranges);
-  g_hash_table_unref (header.seen);
+  g_tree_unref (header.seen);
   g_string_free (header.text, TRUE);
   return done;
 }

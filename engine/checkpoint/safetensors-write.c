@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The safetensors writer: the header is composed and checked first, then the data is converted and appended block by block. */
+#include "engine/checkpoint/safetensors-write.h"
+#include "engine/checkpoint/convert.h"
+#include "engine/memory/file.h"
+
+#include <string.h>
+
+enum { BLOCK = 1 << 16, ALIGNMENT = 64 }; /* elements converted at a time; where the data starts */
+
+static void
+append_string (GString *json, const char *text)
+{
+  g_string_append_c (json, '"');
+  for (const char *at = text; *at != '\0'; at++) {
+    if (*at == '"' || *at == '\\')
+      g_string_append_printf (json, "\\%c", *at);
+    else if ((guchar) *at < 0x20)
+      g_string_append_printf (json, "\\u%04x", *at);
+    else
+      g_string_append_c (json, *at);
+  }
+  g_string_append_c (json, '"');
+}
+
+static gboolean
+append_metadata (GString *json, GHashTable *metadata, GError **error)
+{
+  g_autoptr (GList) keys = g_list_sort (g_hash_table_get_keys (metadata), (GCompareFunc) strcmp);
+  g_string_append (json, "\"__metadata__\":{");
+  for (GList *at = keys; at != NULL; at = at->next) {
+    const char *value = g_hash_table_lookup (metadata, at->data);
+    if (!g_utf8_validate (at->data, -1, NULL) || !g_utf8_validate (value, -1, NULL)) {
+      g_set_error_literal (error, FW_ERROR, FW_ERROR_INVALID, "Metadata of a safetensors file must be UTF-8 text");
+      return FALSE;
+    }
+    append_string (json, at->data);
+    g_string_append_c (json, ':');
+    append_string (json, value);
+    if (at->next != NULL)
+      g_string_append_c (json, ',');
+  }
+  g_string_append_c (json, '}');
+  return TRUE;
+}
+
+static gboolean
+check_entry (const FwSafetensorsEntry *entry, GHashTable *names, GError **error)
+{
+  const char *fault = NULL;
+  if (!g_utf8_validate (entry->name, -1, NULL) || strcmp (entry->name, "__metadata__") == 0)
+    fault = "the name is not allowed";
+  else if (!g_hash_table_add (names, (gpointer) entry->name))
+    fault = "the name is used twice";
+  else if (!fw_tensor_is_contiguous (&entry->value))
+    fault = "the data is not dense";
+  if (fault == NULL)
+    return fw_convert_elements (NULL, entry->value.dtype, 0, entry->stored, NULL, error);
+  g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "The tensor “%s” cannot be written: %s", entry->name, fault);
+  return FALSE;
+}
+
+static void
+append_entry (GString *json, const FwSafetensorsEntry *entry, guint64 *offset)
+{
+  g_autofree char *type = g_ascii_strup (fw_dtype_name (entry->stored), -1);
+  append_string (json, entry->name);
+  g_string_append_printf (json, ":{\"dtype\":\"%s\",\"shape\":[", type);
+  for (int i = 0; i < entry->value.rank; i++)
+    g_string_append_printf (json, "%s%" G_GINT64_FORMAT, i > 0 ? "," : "", (gint64) entry->value.dim[i]);
+  g_string_append_printf (json, "],\"data_offsets\":[%" G_GUINT64_FORMAT, *offset);
+  *offset += (guint64) fw_tensor_count (&entry->value) * fw_dtype_size (entry->stored);
+  g_string_append_printf (json, ",%" G_GUINT64_FORMAT "]}", *offset);
+}
+
+/* The length and the padded header, or NULL. */
+static GString *
+compose_header (const FwSafetensorsEntry *entries, gsize count, GHashTable *metadata, GError **error)
+{
+  g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GString) json = g_string_new ("________{");
+  guint64 offset = 0;
+  if (metadata != NULL && !append_metadata (json, metadata, error))
+    return NULL;
+  for (gsize i = 0; i < count; i++) {
+    if (!check_entry (&entries[i], names, error))
+      return NULL;
+    if (i > 0 || metadata != NULL)
+      g_string_append_c (json, ',');
+    append_entry (json, &entries[i], &offset);
+  }
+  g_string_append_c (json, '}');
+  while (json->len % ALIGNMENT != 0)
+    g_string_append_c (json, ' ');
+  guint64 length = GUINT64_TO_LE ((guint64) json->len - 8);
+  memcpy (json->str, &length, 8);
+  return g_steal_pointer (&json);
+}
+
+static gboolean
+append_data (FwFileWriter *writer, const FwSafetensorsEntry *entry, guint8 *block, GError **error)
+{
+  gsize total = (gsize) fw_tensor_count (&entry->value), size = fw_dtype_size (entry->value.dtype);
+  for (gsize done = 0; done < total; done += BLOCK) {
+    gsize part = MIN (total - done, BLOCK);
+    const guint8 *source = (const guint8 *) entry->value.data + done * size;
+    if (!fw_convert_elements (source, entry->value.dtype, part, entry->stored, block, error)
+        || !fw_file_writer_append (writer, block, part * fw_dtype_size (entry->stored), error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean
+fw_safetensors_write (const char *path, const FwSafetensorsEntry *entries, gsize count, GHashTable *metadata, GError **error)
+{
+  g_autoptr (GString) header = compose_header (entries, count, metadata, error);
+  FwFileWriter *writer = header != NULL ? fw_file_writer_open (path, error) : NULL;
+  if (writer == NULL)
+    return FALSE;
+  g_autofree guint8 *block = g_malloc (BLOCK * 8);
+  gboolean done = fw_file_writer_append (writer, header->str, header->len, error);
+  for (gsize i = 0; done && i < count; i++)
+    done = append_data (writer, &entries[i], block, error);
+  if (done)
+    return fw_file_writer_commit (writer, error);
+  fw_file_writer_abort (writer);
+  return FALSE;
+}
