@@ -4,7 +4,7 @@
 #pragma once
 #include "kernels/cpu/isa.h"
 
-enum { FW_MAX_WALKED = 6 };
+enum { FW_MAX_WALKED = 8 };
 
 typedef struct {
   int tensors, rank;                             /* axes before the row */

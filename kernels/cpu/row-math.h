@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Sums and maps over arrays of floats, the building blocks of norms, softmax and reductions. The order of every sum
+ * depends on the length alone. */
+#pragma once
+#include "kernels/cpu/vec-math.h"
+
+/* Lanes [i, i + VEC) of @x that lie before @count. */
+VEC_INLINE FwVec
+row_load (const float *x, int64_t i, int64_t count)
+{
+  return i + VEC <= count ? vec_load (x + i) : vec_load_part (x + i, count - i);
+}
+
+VEC_INLINE void
+row_store (float *y, int64_t i, int64_t count, FwVec value)
+{
+  if (i + VEC <= count)
+    vec_store (y + i, value);
+  else
+    vec_store_part (y + i, value, count - i);
+}
+
+VEC_INLINE float
+row_sum (const float *x, int64_t count)
+{
+  FwVec sum = vec_zero ();
+  for (int64_t i = 0; i < count; i += VEC)
+    sum = sum + row_load (x, i, count);
+  return vec_sum (sum);
+}
+
+VEC_INLINE float
+row_dot (const float *x, const float *y, int64_t count)
+{
+  FwVec sum = vec_zero ();
+  for (int64_t i = 0; i < count; i += VEC)
+    sum = vec_fma (row_load (x, i, count), row_load (y, i, count), sum);
+  return vec_sum (sum);
+}
+
+/* Sum of (x - centre)^2. */
+VEC_INLINE float
+row_spread (const float *x, int64_t count, float centre)
+{
+  FwVec sum = vec_zero (), middle = vec_set (centre);
+  for (int64_t i = 0; i < count; i += VEC) {
+    FwVec apart = row_load (x, i, count) - middle;
+    if (i + VEC > count)
+      apart = vec_keep (apart, count - i);
+    sum = vec_fma (apart, apart, sum);
+  }
+  return vec_sum (sum);
+}
+
+/* The largest element, at least @least. */
+VEC_INLINE float
+row_largest (const float *x, int64_t count, float least)
+{
+  FwVec largest = vec_set (least);
+  int64_t i = 0;
+  for (; i + VEC <= count; i += VEC)
+    largest = vec_max (vec_load (x + i), largest);
+  float result = vec_largest (largest);
+  for (; i < count; i++)
+    result = x[i] > result ? x[i] : result;
+  return result;
+}
+
+/* y = exp(x - shift); the sum of y. */
+VEC_INLINE float
+row_exp (const float *x, float *y, int64_t count, float shift)
+{
+  FwVec sum = vec_zero (), away = vec_set (shift);
+  for (int64_t i = 0; i < count; i += VEC) {
+    FwVec e = vec_exp (row_load (x, i, count) - away);
+    if (i + VEC > count)
+      e = vec_keep (e, count - i);
+    row_store (y, i, count, e);
+    sum = sum + e;
+  }
+  return vec_sum (sum);
+}
+
+/* y = x * factor. */
+VEC_INLINE void
+row_scale (const float *x, float *y, int64_t count, float factor)
+{
+  FwVec times = vec_set (factor);
+  for (int64_t i = 0; i < count; i += VEC)
+    row_store (y, i, count, row_load (x, i, count) * times);
+}
+
+/* y += x. */
+VEC_INLINE void
+row_add (const float *x, float *y, int64_t count)
+{
+  for (int64_t i = 0; i < count; i += VEC)
+    row_store (y, i, count, row_load (y, i, count) + row_load (x, i, count));
+}
+
+/* y += a * b. */
+VEC_INLINE void
+row_add_product (const float *a, const float *b, float *y, int64_t count)
+{
+  for (int64_t i = 0; i < count; i += VEC)
+    row_store (y, i, count, vec_fma (row_load (a, i, count), row_load (b, i, count), row_load (y, i, count)));
+}
