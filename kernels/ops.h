@@ -110,7 +110,8 @@ typedef struct { double epsilon; int groups; FwFunction function; } FwGroupNormA
 /* embedding: table[V, D], ids[...] (i32/i64, each in 0..V-1; others give a zero row) -> y[..., D].
  * embedding_grad: ids, dy -> dtable[V, D]. */
 typedef struct { int axis; } FwConcatAttributes;
-/* concat: up to FW_MAX_INPUTS tensors, absent ones skipped -> y, joined along axis. */
+/* concat: up to FW_MAX_INPUTS tensors -> y, joined along axis. Absent ones (rank -1) are skipped; a part with data NULL but a
+ * shape already lies in its place and only moves the start of the next one. */
 typedef struct { int64_t before[FW_MAX_RANK]; } FwPadAttributes;
 /* pad: x -> y larger; x lies at @before, zeros elsewhere. */
 
