@@ -72,9 +72,10 @@ run_concat (const FwKernelCall *call)
   const FwConcatAttributes *attributes = call->attributes;
   int64_t start[FW_MAX_RANK] = { 0 };
   for (int i = 0; i < FW_MAX_INPUTS; i++) {
-    if (!fw_present (&call->in[i]))
+    if (call->in[i].rank < 0)
       continue;
-    place (&call->in[i], &call->out[0], start);
+    if (fw_present (&call->in[i]))
+      place (&call->in[i], &call->out[0], start);
     start[attributes->axis] += call->in[i].dim[attributes->axis];
   }
 }

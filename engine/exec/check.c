@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The numerics watchdog and the node-by-node comparison with kernels/ref. */
+#include "engine/exec/check.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Element offset of position @index in row-major order of the dims. */
+static gint64
+element (const FwTensor *tensor, gint64 index)
+{
+  gint64 offset = 0;
+  for (int i = tensor->rank - 1; i >= 0; i--) {
+    offset += index % tensor->dim[i] * tensor->stride[i];
+    index /= tensor->dim[i];
+  }
+  return offset;
+}
+
+gboolean
+fw_tensor_is_finite (const FwTensor *tensor)
+{
+  if (tensor->dtype > FW_DTYPE_F64)
+    return TRUE;
+  for (gint64 i = 0, n = fw_tensor_count (tensor); i < n; i++)
+    if (!isfinite (fw_load_element (tensor->data, tensor->dtype, element (tensor, i))))
+      return FALSE;
+  return TRUE;
+}
+
+/* Minus infinity is a lawful log-sum-exp of no key; results that are statistics are not looked at. */
+static gboolean
+results_are_finite (const FwPlanStep *step, const FwKernelCall *call)
+{
+  return call->out[0].data == NULL || fw_tensor_is_finite (&call->out[0]);
+}
+
+gboolean
+fw_check_finite (const FwPlanStep *step, const FwKernelCall *call, double tolerance, GError **error)
+{
+  step->kernel->run (call);
+  if (results_are_finite (step, call))
+    return TRUE;
+  g_autofree char *name = fw_node_describe (step->node);
+  g_set_error (error, FW_ERROR, FW_ERROR_NUMERIC, "A number overflowed at %s; try the precision fp32, and check that the weights are not damaged", name);
+  return FALSE;
+}
+
+/* A dense copy of a strided operand, bit by bit. */
+static FwTensor
+dense_copy (const FwTensor *tensor)
+{
+  gsize size = fw_dtype_size (tensor->dtype);
+  gint64 count = fw_tensor_count (tensor);
+  char *memory = g_malloc0 (MAX (count, 1) * size);
+  for (gint64 i = 0; i < count; i++)
+    memcpy (memory + i * size, (const char *) tensor->data + element (tensor, i) * size, size);
+  return fw_tensor_dense (memory, tensor->dtype, tensor->rank, tensor->dim);
+}
+
+static gboolean
+close_enough (const FwTensor *got, const FwTensor *want, double tolerance, double *worst)
+{
+  double largest = 0;
+  gint64 count = fw_tensor_count (want);
+  *worst = 0;
+  for (gint64 i = 0; i < count; i++)
+    largest = MAX (largest, fabs (fw_load_element (want->data, want->dtype, i)));
+  for (gint64 i = 0; i < count; i++) {
+    double a = fw_load_element (got->data, got->dtype, element (got, i)), b = fw_load_element (want->data, want->dtype, i);
+    if (a == b || (isnan (a) && isnan (b)))
+      continue;
+    double difference = fabs (a - b) / MAX (largest, 1e-30);
+    if (!(difference <= *worst))
+      *worst = difference;
+  }
+  return *worst <= tolerance;
+}
+
+gboolean
+fw_check_against_reference (const FwPlanStep *step, const FwKernelCall *call, double tolerance, GError **error)
+{
+  const FwKernel *ref = step->node->op->ref;
+  FwKernelCall twin = *call;
+  gpointer owned[FW_MAX_INPUTS + FW_MAX_OUTPUTS] = { NULL };
+  /* inputs are copied because the kernel may write its result over them */
+  for (guint i = 0; i < step->node->op->n_in; i++)
+    if (call->in[i].data != NULL) {
+      twin.in[i] = dense_copy (&call->in[i]);
+      owned[i] = twin.in[i].data;
+    }
+  for (guint o = 0; o < step->node->op->n_out; o++)
+    if (call->out[o].data != NULL) {
+      twin.out[o] = dense_copy (&call->out[o]);
+      owned[FW_MAX_INPUTS + o] = twin.out[o].data;
+    }
+  twin.scratch_size = ref->scratch != NULL ? ref->scratch (&twin) : 0;
+  g_autofree char *scratch = g_malloc (twin.scratch_size + 64);
+  twin.scratch = (gpointer) (((guintptr) scratch + 63) & ~(guintptr) 63);
+  step->kernel->run (call);
+  ref->run (&twin);
+  gboolean same = TRUE;
+  for (guint o = 0; o < step->node->op->n_out && same; o++) {
+    double worst = 0;
+    if (call->out[o].data == NULL || close_enough (&call->out[o], &twin.out[o], tolerance, &worst))
+      continue;
+    g_autofree char *name = fw_node_describe (step->node);
+    g_set_error (error, FW_ERROR, FW_ERROR_NUMERIC, "%s differs from the reference in result %u by %.3g of its largest magnitude", name, o, worst);
+    same = FALSE;
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (owned); i++)
+    g_free (owned[i]);
+  return same;
+}

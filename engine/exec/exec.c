@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Binding a plan to memory and running its steps. */
+#include "engine/exec/exec.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/exec/check.h"
+#include "engine/memory/block.h"
+
+struct _FwExec {
+  const FwPlan *plan;
+  FwDevice *device;
+  FwKernelCall *calls;     /* per step, data set */
+  char *slab, *persistent;
+  gboolean owns_slab;
+  gconstpointer *bound;    /* per value id: external memory */
+  gboolean stale;          /* a binding changed since the calls were filled */
+  atomic_bool cancelled;
+};
+
+FwExec *
+fw_exec_new (const FwPlan *plan, FwDevice *device, gpointer slab, GError **error)
+{
+  FwExec *exec = g_new0 (FwExec, 1);
+  exec->plan = plan;
+  exec->device = device;
+  exec->owns_slab = slab == NULL;
+  exec->slab = slab != NULL ? slab : device->class->slab_new (device, plan->slab_bytes, error);
+  if (exec->slab != NULL && plan->persistent_bytes > 0)
+    exec->persistent = fw_block_new (plan->persistent_bytes, "the state kept between steps", error);
+  exec->calls = g_new0 (FwKernelCall, plan->n_steps + 1);
+  exec->bound = g_new0 (gconstpointer, fw_graph_n_values (plan->graph));
+  exec->stale = TRUE;
+  if (exec->slab == NULL || (plan->persistent_bytes > 0 && exec->persistent == NULL)) {
+    fw_exec_free (exec);
+    return NULL;
+  }
+  return exec;
+}
+
+void
+fw_exec_free (FwExec *exec)
+{
+  if (exec == NULL)
+    return;
+  if (exec->owns_slab && exec->slab != NULL)
+    exec->device->class->slab_free (exec->device, exec->slab, exec->plan->slab_bytes);
+  fw_block_free (exec->persistent, exec->plan->persistent_bytes);
+  g_free (exec->calls);
+  g_free (exec->bound);
+  g_free (exec);
+}
+
+void
+fw_exec_bind (FwExec *exec, const char *name, gconstpointer data)
+{
+  const FwValue *value = fw_graph_named (exec->plan->graph, name);
+  if (value == NULL || value->class != FW_VALUE_EXTERNAL || exec->bound[value->id] == data)
+    return;
+  exec->bound[value->id] = data;
+  exec->stale = TRUE;
+}
+
+static char *
+storage_of (const FwExec *exec, gint32 base)
+{
+  const FwPlanStorage *storage = &exec->plan->storage[base];
+  switch (storage->place) {
+  case FW_PLACE_SLAB: return exec->slab + storage->offset;
+  case FW_PLACE_PERSISTENT: return exec->persistent + storage->offset;
+  case FW_PLACE_EXTERNAL: return (char *) exec->bound[base];
+  default: return NULL;
+  }
+}
+
+static gpointer
+data_of (const FwExec *exec, gint32 id)
+{
+  const FwValue *value = fw_graph_value (exec->plan->graph, id);
+  char *storage = value != NULL ? storage_of (exec, value->base) : NULL;
+  return storage != NULL ? storage + value->offset * (gint64) fw_dtype_size (value->layout.dtype) : NULL;
+}
+
+gpointer
+fw_exec_data (const FwExec *exec, const char *name)
+{
+  const FwValue *value = fw_graph_named (exec->plan->graph, name);
+  return value != NULL ? data_of (exec, value->id) : NULL;
+}
+
+/* A part that lies where the concatenation wants it is handed over without data, which the kernel takes as done. */
+static void
+skip_placed_parts (const FwExec *exec, const FwNode *node, FwKernelCall *call)
+{
+  gint32 whole = fw_graph_value (exec->plan->graph, node->out[0])->base;
+  for (guint i = 0; i < node->op->n_in && node->in[i] != 0; i++)
+    if (fw_graph_value (exec->plan->graph, node->in[i])->base == whole)
+      call->in[i].data = NULL;
+}
+
+static gboolean
+fill_calls (FwExec *exec, GError **error)
+{
+  const FwPlan *plan = exec->plan;
+  for (guint s = 0; s < plan->n_steps; s++) {
+    const FwPlanStep *step = &plan->steps[s];
+    FwKernelCall *call = &exec->calls[s];
+    *call = step->call;
+    call->scratch = exec->slab + step->scratch_offset;
+    for (guint i = 0; i < step->node->op->n_in; i++) {
+      if (step->node->in[i] == 0)
+        continue;
+      call->in[i].data = data_of (exec, step->node->in[i]);
+      if (call->in[i].data == NULL) {
+        const FwValue *base = fw_graph_value (plan->graph, fw_graph_value (plan->graph, step->node->in[i])->base);
+        g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "“%s” has not been given to the model", base->name != NULL ? base->name : "an operand");
+        return FALSE;
+      }
+    }
+    for (guint o = 0; o < step->node->op->n_out; o++)
+      if (step->node->out[o] != 0)
+        call->out[o].data = data_of (exec, step->node->out[o]);
+    if (step->node->op == FW_OP (CONCAT))
+      skip_placed_parts (exec, step->node, call);
+  }
+  exec->stale = FALSE;
+  return TRUE;
+}
+
+static void
+on_cancelled (GCancellable *cancellable, gpointer data)
+{
+  atomic_store ((atomic_bool *) data, TRUE);
+}
+
+typedef gboolean (*StepCheck) (const FwPlanStep *step, const FwKernelCall *call, double tolerance, GError **error);
+
+static gboolean
+run (FwExec *exec, GCancellable *cancellable, FwExecProgress progress, gpointer user_data, StepCheck check, double tolerance, GError **error)
+{
+  if (exec->stale && !fill_calls (exec, error))
+    return FALSE;
+  atomic_store (&exec->cancelled, FALSE);
+  gulong handler = cancellable != NULL ? g_cancellable_connect (cancellable, G_CALLBACK (on_cancelled), &exec->cancelled, NULL) : 0;
+  fw_pool_set_cancel (exec->device->pool, &exec->cancelled);
+  double done = 0;
+  gboolean good = TRUE;
+  for (guint s = 0; s < exec->plan->n_steps && good && !atomic_load (&exec->cancelled); s++) {
+    const FwPlanStep *step = &exec->plan->steps[s];
+    if (check != NULL)
+      good = check (step, &exec->calls[s], tolerance, error);
+    else
+      step->kernel->run (&exec->calls[s]);
+    done += step->flops;
+    if (progress != NULL)
+      progress (user_data, done);
+  }
+  fw_pool_set_cancel (exec->device->pool, NULL);
+  g_cancellable_disconnect (cancellable, handler);
+  if (good && atomic_load (&exec->cancelled)) {
+    g_set_error_literal (error, FW_ERROR, FW_ERROR_CANCELLED, "Cancelled");
+    return FALSE;
+  }
+  return good;
+}
+
+gboolean
+fw_exec_run (FwExec *exec, GCancellable *cancellable, FwExecProgress progress, gpointer user_data, GError **error)
+{
+  return run (exec, cancellable, progress, user_data, NULL, 0, error);
+}
+
+gboolean
+fw_exec_run_watched (FwExec *exec, GCancellable *cancellable, GError **error)
+{
+  return run (exec, cancellable, NULL, NULL, fw_check_finite, 0, error);
+}
+
+gboolean
+fw_exec_run_compared (FwExec *exec, double tolerance, GError **error)
+{
+  return run (exec, NULL, NULL, NULL, fw_check_against_reference, tolerance, error);
+}

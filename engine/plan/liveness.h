@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Which nodes are needed, when each storage is first written and last read, and which results may lie on an operand. */
+#pragma once
+#include "engine/graph/op-table.h"
+
+typedef struct {
+  gint32 root;        /* the storage this one shares memory with (itself if none) */
+  gint32 first, last; /* steps; first = -1: never used */
+  gsize bytes;
+} FwLifetime;
+
+/* Whether the node's result is used or changes memory that outlives the run; indexed by node. Free with g_free(). */
+gboolean *fw_live_nodes (const FwGraph *graph);
+/* Whether any live node or the caller reads value @id; indexed by value. Free with g_free(). */
+gboolean *fw_read_values (const FwGraph *graph, const gboolean *live);
+/* A view, or a concatenation whose parts already lie in place. */
+gboolean fw_node_is_free (const FwGraph *graph, const FwNode *node);
+/* Lifetimes of transient storages over @steps (live nodes that compute), indexed by value. Free with g_free(). */
+FwLifetime *fw_lifetimes (const FwGraph *graph, FwNode *const *steps, guint n_steps, const gboolean *read);
