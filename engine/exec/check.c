@@ -46,16 +46,26 @@ fw_check_finite (const FwPlanStep *step, const FwKernelCall *call, double tolera
   return FALSE;
 }
 
-/* A dense copy of a strided operand, bit by bit. */
+/* A dense copy of a strided operand, bit by bit; broadcast axes stay broadcast, since kernels sum over them. */
 static FwTensor
 dense_copy (const FwTensor *tensor)
 {
   gsize size = fw_dtype_size (tensor->dtype);
-  gint64 count = fw_tensor_count (tensor);
+  FwTensor narrow = *tensor;
+  for (int i = 0; i < tensor->rank; i++)
+    if (tensor->stride[i] == 0 && tensor->dim[i] > 1)
+      narrow.dim[i] = 1;
+  gint64 count = fw_tensor_count (&narrow);
   char *memory = g_malloc0 (MAX (count, 1) * size);
   for (gint64 i = 0; i < count; i++)
-    memcpy (memory + i * size, (const char *) tensor->data + element (tensor, i) * size, size);
-  return fw_tensor_dense (memory, tensor->dtype, tensor->rank, tensor->dim);
+    memcpy (memory + i * size, (const char *) tensor->data + element (&narrow, i) * size, size);
+  FwTensor copy = fw_tensor_dense (memory, tensor->dtype, tensor->rank, narrow.dim);
+  for (int i = 0; i < tensor->rank; i++)
+    if (copy.dim[i] != tensor->dim[i]) {
+      copy.dim[i] = tensor->dim[i];
+      copy.stride[i] = 0;
+    }
+  return copy;
 }
 
 static gboolean

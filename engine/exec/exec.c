@@ -69,7 +69,10 @@ storage_of (const FwExec *exec, gint32 base)
   switch (storage->place) {
   case FW_PLACE_SLAB: return exec->slab + storage->offset;
   case FW_PLACE_PERSISTENT: return exec->persistent + storage->offset;
-  case FW_PLACE_EXTERNAL: return (char *) exec->bound[base];
+  case FW_PLACE_EXTERNAL: {
+    gconstpointer constant = fw_graph_value (exec->plan->graph, base)->constant;
+    return (char *) (constant != NULL ? constant : exec->bound[base]);
+  }
   default: return NULL;
   }
 }

@@ -13,6 +13,8 @@ enum { CHUNK = 64 * 1024 };
 
 struct _FwGraph {
   FwDtype compute;
+  gboolean precise;
+  FwWeightSource *weights;
   GPtrArray *chunks;       /* arena blocks */
   gsize chunk_used, chunk_size;
   GPtrArray *values;       /* FwValue, index 0 unused */
@@ -55,7 +57,7 @@ fw_graph_free (FwGraph *graph)
 FwDtype
 fw_graph_compute (const FwGraph *graph)
 {
-  return graph->compute;
+  return graph->precise ? fw_graph_accumulate (graph) : graph->compute;
 }
 
 FwDtype
@@ -280,6 +282,49 @@ FwVal
 fw_persistent (FwGraph *graph, const char *name, FwDtype dtype, int rank, const gint64 *dim)
 {
   return named_value (graph, name, FW_VALUE_PERSISTENT, dtype, rank, dim);
+}
+
+FwVal
+fw_constant (FwGraph *graph, const char *name, int rank, const gint64 *dim, const float *data)
+{
+  if (graph->error != NULL || !valid_shape (graph, rank, dim))
+    return FW_NONE;
+  FwValue *value = value_new (graph, FW_DTYPE_F32, rank, dim);
+  gsize bytes = (gsize) value->storage * sizeof (float);
+  value->class = FW_VALUE_EXTERNAL;
+  value->name = arena_string (graph, name);
+  value->constant = memcpy (fw_graph_alloc (graph, MAX (bytes, 1)), data, bytes);
+  return (FwVal) { value->id };
+}
+
+void
+fw_graph_set_weights (FwGraph *graph, FwWeightSource *source)
+{
+  graph->weights = source;
+}
+
+FwVal
+fw_weight (FwGraph *graph, const char *name, int rank, const gint64 *dim)
+{
+  const char *scope = current_scope (graph);
+  g_autofree char *full = *scope != '\0' ? g_strconcat (scope, ".", name, NULL) : g_strdup (name);
+  if (graph->error != NULL)
+    return FW_NONE;
+  if (graph->weights != NULL)
+    return graph->weights->get (graph->weights, graph, full, rank, dim);
+  return fw_external (graph, full, FW_DTYPE_F32, rank, dim);
+}
+
+void
+fw_precise_begin (FwGraph *graph)
+{
+  graph->precise = TRUE;
+}
+
+void
+fw_precise_end (FwGraph *graph)
+{
+  graph->precise = FALSE;
 }
 
 void

@@ -28,7 +28,8 @@ typedef struct {
   gint64 storage;       /* bases: elements of storage */
   FwValueClass class;
   FwNode *producer;     /* NULL for external and persistent values */
-  const char *name;     /* of external and persistent values, else NULL */
+  const char *name;     /* of external, persistent and kept values, else NULL */
+  gconstpointer constant; /* content of a constant, owned by the graph; else NULL */
   gboolean kept;        /* an output of the graph */
 } FwValue;
 
@@ -61,6 +62,24 @@ void fw_segment_end (FwGraph *graph);
 /* External values (memory bound later, by name) and persistent ones (zero before the first run). Names are unique. */
 FwVal fw_external (FwGraph *graph, const char *name, FwDtype dtype, int rank, const gint64 *dim);
 FwVal fw_persistent (FwGraph *graph, const char *name, FwDtype dtype, int rank, const gint64 *dim);
+/* A constant of F32 elements (copied), named for messages only. */
+FwVal fw_constant (FwGraph *graph, const char *name, int rank, const gint64 *dim, const float *data);
+
+/* Where models get their weights from: @get returns the value of the tensor called @name, of exactly these dims. */
+typedef struct _FwWeightSource FwWeightSource;
+struct _FwWeightSource {
+  FwVal (*get) (FwWeightSource *source, FwGraph *graph, const char *name, int rank, const gint64 *dim);
+};
+/* Borrowed; without one, weights are F32 external values. */
+void fw_graph_set_weights (FwGraph *graph, FwWeightSource *source);
+/* The weight @name of the current scope: "blocks.0" and "attn.qkv.weight" make "blocks.0.attn.qkv.weight". */
+FwVal fw_weight (FwGraph *graph, const char *name, int rank, const gint64 *dim);
+
+/* Between begin and end, products and norms are computed and stored as fw_graph_accumulate() says: for timestep embeddings
+ * and other short vectors that deserve it. Does not nest. */
+void fw_precise_begin (FwGraph *graph);
+void fw_precise_end (FwGraph *graph);
+
 /* Marks @val as an output: it is valid after a run, under @name. A view or external value is copied first. */
 void fw_keep (FwGraph *graph, const char *name, FwVal val);
 /* The value called @name (external, persistent or kept), or NULL. */

@@ -18,7 +18,7 @@ typedef struct { const char *runner; GoldenRun run; } GoldenRunner;
 /* A path inside the case folder; free with g_free(). */
 char *golden_path (GoldenCase *golden, const char *name);
 gboolean golden_has (GoldenCase *golden, const char *name);
-/* A tensor of io.safetensors as dense floats, doubles or int64; @shape (may be NULL) receives a data-less description.
+/* A tensor of io.safetensors as dense floats (int64 tensors are converted), doubles or int64; @shape (may be NULL) receives a data-less description.
  * A missing tensor ends the program with a message: a golden without it is no golden. Free with g_free(). */
 float *golden_floats (GoldenCase *golden, const char *name, FwTensor *shape);
 double *golden_doubles (GoldenCase *golden, const char *name, FwTensor *shape);

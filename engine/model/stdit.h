@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * STDiT, the spatial-temporal diffusion transformer of Open-Sora 1.0 (opensora-1.0 sections 2 and 3). */
+#pragma once
+#include "engine/graph/graph.h"
+
+typedef struct {
+  int input_size[3];        /* latent frames, height, width */
+  int in_channels;
+  int hidden_size, depth, num_heads, mlp_ratio;
+  int patch_size[3];
+  int caption_channels, model_max_length;
+  double space_scale, time_scale;
+} FwStditConfig;
+
+/* The defaults of STDiT-XL/2 at 16x256x256. */
+extern const FwStditConfig fw_stdit_default;
+
+/* Records the forward pass in the graph's current scope, which carries the checkpoint's names.
+ * x[B, C, T, H, W] latents; t[B] timesteps, maybe fractional; y[B, L, Cc] text states; mask[B, L] u8 (1 = real token) or
+ * FW_NONE. Returns [B, 2C, T, H, W]: noise, then variance logits. */
+FwVal fw_stdit (FwGraph *graph, const FwStditConfig *config, FwVal x, FwVal t, FwVal y, FwVal mask);
