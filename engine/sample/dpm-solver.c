@@ -66,12 +66,11 @@ fw_dpm_inverse_lambda (const FwDpmSchedule *schedule, float lambda)
   return along (schedule->log_alpha, schedule->t, segment (schedule->log_alpha, FALSE, log_alpha), log_alpha);
 }
 
-/* Counted from the nearer end, which decides the last bit. */
 float
 fw_dpm_time (int i, int steps)
 {
-  const float first = 1, last = 1.0f / FW_DIFFUSION_STEPS, step = (last - first) / (float) steps;
-  return i < (steps + 1) / 2 ? first + step * (float) i : last - step * (float) (steps - i);
+  const double first = 1, last = 1.0 / FW_DIFFUSION_STEPS;
+  return (float) (first + i * ((last - first) / steps));
 }
 
 float
