@@ -53,7 +53,8 @@ compare_patches (GoldenCase *golden, GError **error)
   w.data = weight;
   b.data = bias;
   FwTensor last = channels_last (&x), dense = fw_tensor_dense (NULL, FW_DTYPE_F32, 5, last.dim);
-  g_autofree float *gathered = dense.data = g_new (float, fw_tensor_count (&dense));
+  g_autofree float *gathered = g_new (float, fw_tensor_count (&dense));
+  dense.data = gathered;
   FwKernelCall copy = { .in = { last }, .out = { dense } };
   run_kernel (&fw_ref_copy, &copy);
 
@@ -65,7 +66,8 @@ compare_patches (GoldenCase *golden, GError **error)
     attributes.pad_back[axis] = (int) (tokens[1 + axis] * patch - x.dim[2 + axis]);
   }
   FwTensor y = fw_tensor_dense (NULL, FW_DTYPE_F32, 5, tokens);
-  g_autofree float *got = y.data = g_new (float, fw_tensor_count (&y));
+  g_autofree float *got = g_new (float, fw_tensor_count (&y));
+  y.data = got;
   FwKernelCall call = { .in = { dense, w, b }, .out = { y }, .attributes = &attributes };
   run_kernel (&fw_ref_conv, &call);
   compare (golden, "patch_out", got, (gsize) fw_tensor_count (&y));

@@ -27,7 +27,7 @@ test_respacing (void)
   expect_kept (NULL, 1000, (int[]) { 0, 1, 2 }, 3);
   expect_kept ("1", 1, (int[]) { 0 }, 1);
   expect_kept ("20", 20, (int[]) { 0, 53, 105, 158, 210, 263 }, 6);  /* 157.7 and 262.9 round up, 105.2 and 210.3 down */
-  expect_kept ("3", 3, (int[]) { 0, 500, 999 }, 3);                  /* 499.5 rounds to the even 500 */
+  expect_kept ("7", 7, (int[]) { 0, 166, 333, 500, 666, 832, 999 }, 7);  /* 166.5, 499.5 and 832.5 go to the even neighbour */
   expect_kept ("ddim25", 25, (int[]) { 0, 40, 80 }, 3);
   expect_kept ("1,1,1", 3, (int[]) { 0, 334, 667 }, 3);              /* sections of 334, 333 and 333 */
 }
