@@ -6,6 +6,7 @@
 extern const GoldenRunner golden_checkpoint_runners[];  /* run-checkpoint.c: safetensors, pth */
 extern const GoldenRunner golden_position_runners[];    /* run-position.c: patches, positions, timesteps, buckets */
 extern const GoldenRunner golden_sample_runners[];      /* run-sample.c: noise, diffusion tables and losses */
+extern const GoldenRunner golden_sampling_runners[];    /* run-sampling.c: whole sampling runs */
 extern const GoldenRunner golden_stdit_runners[];       /* run-stdit.c: forward passes of STDiT */
 extern const GoldenRunner golden_train_runners[];       /* run-train.c: learning rates, moving average, AdamW */
 
@@ -13,6 +14,7 @@ static const GoldenRunner *const golden_families[] = {
   golden_checkpoint_runners,
   golden_position_runners,
   golden_sample_runners,
+  golden_sampling_runners,
   golden_stdit_runners,
   golden_train_runners,
   NULL
