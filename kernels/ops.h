@@ -4,13 +4,14 @@
  * or wider whatever the operands' type; every output element is rounded once. Unless said otherwise inputs are strided and
  * may differ in dtype, outputs may be strided too (their innermost dimension has stride 1). Any output but the first, and any
  * output of a gradient, may be NULL: it is then not computed. Tensors may be empty; a sum of nothing is 0. An output that
- * holds sums over broadcast axes has size 1 there. Which operand wins where one is not-a-number is left open for max and min. */
+ * holds sums over broadcast axes has size 1 there. Where one operand is not-a-number max and min may give either. */
 #pragma once
 #include "kernels/kernel.h"
 
 /* --- pointwise ------------------------------------------------------------------------------------------------- */
 
-/* Functions of one variable; FW_FN_N counts them. AFFINE and CLAMP, which need parameters, are for unary only. GELU_TANH is 0.5x(1+tanh(sqrt(2/pi)(x+0.044715x^3))). */
+/* Functions of one variable; FW_FN_N counts them. AFFINE and CLAMP, which need parameters, are for unary only.
+ * GELU_TANH is 0.5x(1+tanh(sqrt(2/pi)(x+0.044715x^3))), QUICK_GELU x sigmoid(1.702x). Slopes of abs and relu at 0 are 0. */
 typedef enum {
   FW_FN_IDENTITY, FW_FN_NEG, FW_FN_EXP, FW_FN_LOG, FW_FN_SQRT, FW_FN_SQUARE, FW_FN_ABS, FW_FN_RECIPROCAL,
   FW_FN_TANH, FW_FN_SIGMOID, FW_FN_SILU, FW_FN_GELU_TANH, FW_FN_GELU_ERF, FW_FN_QUICK_GELU, FW_FN_RELU,
@@ -24,7 +25,9 @@ typedef struct { FwFunction function; double a, b; } FwUnaryAttributes;
 /* unary: x -> y of the same shape. y = fn(x). out may alias in[0] if same dtype and strides. */
 /* unary_grad: x, dy -> dx = dy * fn'(x). Same attributes. dx may alias dy. */
 
-typedef enum { FW_BINARY_ADD, FW_BINARY_SUB, FW_BINARY_MUL, FW_BINARY_DIV, FW_BINARY_MAX, FW_BINARY_MIN, FW_BINARY_N } FwBinaryFunction;
+typedef enum {
+  FW_BINARY_ADD, FW_BINARY_SUB, FW_BINARY_MUL, FW_BINARY_DIV, FW_BINARY_MAX, FW_BINARY_MIN, FW_BINARY_N
+} FwBinaryFunction;
 typedef struct { FwBinaryFunction function; } FwBinaryAttributes;
 /* binary: a, b -> y, all of y's shape (broadcast operands come with stride 0). y may alias a or b of equal layout. */
 
@@ -33,8 +36,8 @@ typedef struct { FwFunction function; } FwGatedAttributes;
 
 /* gate_residual: h, gate, a -> y = h + gate * a, all of y's shape (gate usually broadcast by stride 0).
  * y may alias h. */
-/* gate_residual_grad: gate, a, dy -> da = gate * dy (shape of dy), dgate = sum over the broadcast axes of a * dy, shaped as
- * in @gate_dim below: axes where gate's stride is 0 have size 1 in dgate. */
+/* gate_residual_grad: gate, a, dy -> da = gate * dy (shape of dy), dgate = sum over the broadcast axes of a * dy: where
+ * gate's stride is 0, dgate has size 1. */
 
 /* copy: x -> y, same shape: converts dtype and gathers strides. */
 /* fill: -> y = value everywhere. */
@@ -61,12 +64,13 @@ typedef struct { FwReduceFunction function; uint32_t axes; /* bit i: axis i is r
 
 /* linear: x[..., K], w[N, K], bias[N] (opt), h[..., N] (opt), gate[..., N] (opt, broadcast by stride 0)
  *   -> y[..., N], pre[..., N] (may be NULL).   p = x w^T + bias;  pre = p;  y = fn(p), or h + gate*fn(p), or h + fn(p).
- * With @transposed, w is [K, N] and p = x w + bias. x and y may have strided rows, their last axis has stride 1. y may alias h. */
+ * With @transposed, w is [K, N] and p = x w + bias. Rows may be strided; the last axis of every operand has stride 1.
+ * y may alias h. */
 typedef struct { FwFunction function; bool transposed; } FwLinearAttributes;
 
 /* linear_grad_weight: x[..., K], dy[..., N] -> dw[N, K] = dy^T x, dbias[N] = column sums of dy. Fixed order of summation. */
 
-/* matmul: a[B..., M, K], b[B..., K, N] -> y[B..., M, N], y = alpha a b; operands in any strides (a transposed operand is a view). */
+/* matmul: a[B..., M, K], b[B..., K, N] -> y[B..., M, N], y = alpha a b; a and b in any strides (a transposed one is a view). */
 typedef struct { double alpha; } FwMatmulAttributes;
 
 /* attention: q[B1, B2, Nq, H, K], k[B1, B2, Nk, H, K], v[B1, B2, Nk, H, V], mask[B1, Nk] (opt, u8: nonzero = the key counts),
@@ -87,7 +91,8 @@ typedef struct {
   FwPadMode time_mode;
   int upsample;                             /* 1, or 2: height and width of x are nearest-doubled first */
 } FwConvAttributes;
-/* conv: x[B, T, Y, X, I], w[O, I, kt, ky, kx] (torch's layout), bias[O] (opt) -> y[B, T', Y', X', O]. x's last axis has stride 1.
+/* conv: x[B, T, Y, X, I], w[O, I, kt, ky, kx] (torch's layout), bias[O] (opt) -> y[B, T', Y', X', O]. x's last axis has stride 1,
+ * w, bias and their gradients are contiguous. y[t', y', x'] sees x[t' stride + tap - pad_front, ...], zeros outside.
  * conv_grad_input: dy, w -> dx (the shape of x).   conv_grad_weight: x, dy -> dw[O, I, kt, ky, kx], dbias[O] (may be NULL). */
 
 typedef struct { int factor[3]; } FwResampleAttributes;
