@@ -12,7 +12,8 @@
 void fw_iddpm_noise (const FwDiffusion *diffusion, int index, const float *x0, const float *noise, gsize count, float *xt);
 
 /* The mean of q(x_{t-1} | x_t, x_0); its variance is in the tables. */
-void fw_iddpm_posterior_mean (const FwDiffusion *diffusion, int index, const float *x0, const float *xt, gsize count, float *mean);
+void fw_iddpm_posterior_mean (const FwDiffusion *diffusion, int index, const float *x0, const float *xt, gsize count,
+                              float *mean);
 
 /* What the network says of p(x_{t-1} | x_t): @epsilon is its predicted noise, @variance its variance logits, -1 .. 1 between the
  * clipped posterior log variance and log beta. Fills @x0, the clean latent (with @clip, limited to -1 .. 1), @mean and
@@ -24,5 +25,5 @@ void fw_iddpm_predict (const FwDiffusion *diffusion, int index, gboolean clip, c
 void fw_iddpm_ancestral_step (int index, const float *mean, const float *log_variance, const float *noise, gsize count, float *x);
 
 /* One DDIM step from @xt towards the clean latent @x0; @eta 0 is deterministic, 1 as noisy as ancestral sampling. */
-void fw_iddpm_ddim_step (const FwDiffusion *diffusion, int index, double eta, const float *xt, const float *x0, const float *noise,
-                         gsize count, float *x);
+void fw_iddpm_ddim_step (const FwDiffusion *diffusion, int index, double eta, const float *xt, const float *x0,
+                         const float *noise, gsize count, float *x);

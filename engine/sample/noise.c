@@ -142,6 +142,7 @@ fw_noise_restore (FwNoise *noise, const guint8 *bytes, gsize size, GError **erro
       return TRUE;
     }
   }
-  g_set_error_literal (error, FW_ERROR, FW_ERROR_FORMAT, "The saved state of the noise generator is damaged; start the job again");
+  g_set_error_literal (error, FW_ERROR, FW_ERROR_FORMAT,
+                       "The saved state of the noise generator is damaged; start the job again");
   return FALSE;
 }

@@ -42,7 +42,8 @@ check_settings (const FwSamplerSettings *settings, GError **error)
     return FALSE;
   }
   if (settings->model_channels != settings->channels && settings->model_channels != 2 * (gint64) settings->channels) {
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "The model returns %d channels for latents of %d; it should return %d or twice as many",
+    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT,
+                 "The model returns %d channels for latents of %d; it should return %d or twice as many",
                  settings->model_channels, settings->channels, settings->channels);
     return FALSE;
   }
@@ -67,7 +68,8 @@ fw_sampler_new (const char *name, const FwSamplerSettings *settings, const FwNoi
   sampler->x0 = g_try_new0 (float, sampler->size);
   sampler->scratch = g_try_new (float, MAX (sampler->scratch_size, 1));
   if (sampler->x == NULL || sampler->x0 == NULL || sampler->scratch == NULL) {
-    g_set_error (error, FW_ERROR, FW_ERROR_MEMORY, "No memory for latents of %" G_GSIZE_FORMAT " numbers; use fewer or smaller clips", sampler->size);
+    g_set_error (error, FW_ERROR, FW_ERROR_MEMORY,
+                 "No memory for latents of %" G_GSIZE_FORMAT " numbers; use fewer or smaller clips", sampler->size);
     return NULL;
   }
   return g_steal_pointer (&sampler);
@@ -259,7 +261,8 @@ fw_sampler_restore (FwSampler *sampler, GBytes *saved, GError **error)
   guint8 header[HEADER_SIZE], *header_end = header;
   put_header (&header_end, sampler);
   if (size != saved_size (sampler) || memcmp (at, header, HEADER_SIZE) != 0) {
-    g_set_error_literal (error, FW_ERROR, FW_ERROR_FORMAT, "The saved sampling state belongs to other settings, or is damaged; start the clip again");
+    g_set_error_literal (error, FW_ERROR, FW_ERROR_FORMAT,
+                         "The saved sampling state belongs to other settings, or is damaged; start the clip again");
     return FALSE;
   }
   at += HEADER_SIZE;

@@ -11,7 +11,8 @@ typedef struct {
   double inv_gamma, power;
 } FwEmaRule;
 
-/* @decay, and otherwise the usual numbers: inv_gamma 1, power 2/3, min_decay 0, averaging from the second step on in the plain form. */
+/* @decay, and otherwise the usual numbers: inv_gamma 1, power 2/3, min_decay 0, averaging from the second step on, in the
+ * plain form. */
 FwEmaRule fw_ema_rule (double decay);
 
 /* The decay after optimiser step @step, counted from 1: average = decay * average + (1 - decay) * weights. */

@@ -20,7 +20,8 @@ run_kernel (const FwKernel *kernel, FwKernelCall *call)
 static void
 compare (GoldenCase *golden, const char *name, const float *got, gsize count)
 {
-  golden_compare_io (golden, name, got, count, golden_number (golden, "tolerance.atol", 1e-5), golden_number (golden, "tolerance.rtol", 1e-5));
+  golden_compare_io (golden, name, got, count, golden_number (golden, "tolerance.atol", 1e-5),
+                     golden_number (golden, "tolerance.rtol", 1e-5));
 }
 
 /* The view of a [B, C, T, H, W] tensor with its channels moved to the end. */
@@ -81,7 +82,8 @@ compare_norm (GoldenCase *golden)
   FwNormAttributes attributes = { .epsilon = 1e-6 };
   FwTensor x, shift, scale;
   g_autofree float *x_data = golden_floats (golden, "ln.x", &x);
-  g_autofree float *shift_data = golden_floats (golden, "ln.shift", &shift), *scale_data = golden_floats (golden, "ln.scale", &scale);
+  g_autofree float *shift_data = golden_floats (golden, "ln.shift", &shift);
+  g_autofree float *scale_data = golden_floats (golden, "ln.scale", &scale);
   gsize count = (gsize) fw_tensor_count (&x);
   g_autofree float *got = g_new (float, count);
   FwTensor absent = { .rank = -1 }, y = x;

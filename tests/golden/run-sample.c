@@ -122,7 +122,8 @@ compare_table (GoldenCase *golden, const char *tensor_name, GError **error)
     return FALSE;
   for (gsize i = 0; i < G_N_ELEMENTS (tables); i++)
     if (g_str_equal (tables[i].name, parts[2])) {
-      compare_doubles_io (golden, tensor_name, G_STRUCT_MEMBER (double *, diffusion, tables[i].offset), diffusion->steps, 0, 1e-10);
+      compare_doubles_io (golden, tensor_name, G_STRUCT_MEMBER (double *, diffusion, tables[i].offset), diffusion->steps,
+                          0, 1e-10);
       return TRUE;
     }
   golden_check (golden, FALSE, "unknown table %s", tensor_name);
@@ -285,7 +286,8 @@ compare_losses (GoldenCase *golden, const FwDiffusion *diffusion, const Batch *b
   gsize count = batch->count, samples = batch->samples;
   const double bits_at_0 = 0.2, exact = atol_of (golden);
   g_autofree double *mse = g_new (double, samples), *vb = g_new (double, samples), *total = g_new (double, samples);
-  g_autofree double *kl = g_new (double, samples), *prior = g_new (double, samples), *gradient = g_new (double, 2 * samples * count);
+  g_autofree double *kl = g_new (double, samples), *prior = g_new (double, samples),
+    *gradient = g_new (double, 2 * samples * count);
   for (gsize b = 0; b < samples; b++) {
     FwIddpmLoss loss = fw_iddpm_loss (diffusion, (int) batch->index[b], batch->x0 + b * count, batch->noise + b * count,
                                       batch->output + 2 * b * count, count, gradient + 2 * b * count);
@@ -320,8 +322,11 @@ compare_respaced_steps (GoldenCase *golden, GError **error)
     return FALSE;
   g_auto (Batch) batch = read_batch (golden, "respaced10.t_index");
   gsize count = batch.count, all = batch.samples * count;
-  g_autofree float *x0 = g_new (float, all), *mean = g_new (float, all), *log_variance = g_new (float, all), *x = g_new (float, all);
-  static const struct { const char *name; double eta; } ddim[] = { { "respaced10.ddim_eta0", 0 }, { "respaced10.ddim_eta0.5", 0.5 } };
+  g_autofree float *x0 = g_new (float, all), *mean = g_new (float, all), *log_variance = g_new (float, all),
+    *x = g_new (float, all);
+  static const struct { const char *name; double eta; } ddim[] = {
+    { "respaced10.ddim_eta0", 0 }, { "respaced10.ddim_eta0.5", 0.5 },
+  };
   predict (diffusion, &batch, FALSE, x0, mean, log_variance);
   for (gsize row = 0; row < G_N_ELEMENTS (ddim); row++) {
     for (gsize b = 0; b < batch.samples; b++)
@@ -330,7 +335,8 @@ compare_respaced_steps (GoldenCase *golden, GError **error)
     compare_floats (golden, ddim[row].name, x, all);
   }
   for (gsize b = 0; b < batch.samples; b++)
-    fw_iddpm_ancestral_step ((int) batch.index[b], mean + b * count, log_variance + b * count, batch.noise + b * count, count, x + b * count);
+    fw_iddpm_ancestral_step ((int) batch.index[b], mean + b * count, log_variance + b * count, batch.noise + b * count,
+                             count, x + b * count);
   compare_floats (golden, "respaced10.p_sample", x, all);
   return TRUE;
 }
@@ -355,7 +361,8 @@ compare_dpm_schedule (GoldenCase *golden, GError **error)
   compare_floats (golden, "dpm.sigma", got + count, count);
   compare_floats (golden, "dpm.lambda", got + 2 * count, count);
   compare_floats (golden, "dpm.inverse_lambda", got + 3 * count, count);
-  golden_check (golden, golden_number (golden, "dpm_total_N", FW_DIFFUSION_STEPS) == FW_DIFFUSION_STEPS, "the schedule has other knots");
+  golden_check (golden, golden_number (golden, "dpm_total_N", FW_DIFFUSION_STEPS) == FW_DIFFUSION_STEPS,
+                "the schedule has other knots");
   return TRUE;
 }
 

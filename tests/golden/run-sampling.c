@@ -56,7 +56,8 @@ open_sampler (Run *run, GoldenCase *golden, const FwStditConfig *config, const F
   FwNoise noise;
   fw_noise_seed (&noise, 0);
   FwSamplerSettings settings = {
-    .steps = (int) golden_number (golden, "scheduler.num_sampling_steps", 0), .guidance = golden_number (golden, "scheduler.cfg_scale", 1),
+    .steps = (int) golden_number (golden, "scheduler.num_sampling_steps", 0),
+    .guidance = golden_number (golden, "scheduler.cfg_scale", 1),
     .clips = (int) z->dim[0], .channels = config->in_channels, .model_channels = 2 * config->in_channels,
     .positions = z->dim[2] * z->dim[3] * z->dim[4],
   };
@@ -155,7 +156,8 @@ run_steps (Run *run, GoldenCase *golden, GError **error)
                 fw_sampler_evaluations (run->sampler), steps);
   fw_sampler_start (run->sampler, z);
   for (gsize step = 0; step < steps && fw_sampler_next (run->sampler, run->input, run->times); step++) {
-    golden_check (golden, run->times[0] == times[step], "time of step %" G_GSIZE_FORMAT " is %.9g, not %.9g", step, run->times[0], times[step]);
+    golden_check (golden, run->times[0] == times[step], "time of step %" G_GSIZE_FORMAT " is %.9g, not %.9g", step,
+                  run->times[0], times[step]);
     if (!fw_exec_run (run->model.exec, NULL, NULL, NULL, error))
       return FALSE;
     const float *output = fw_exec_data (run->model.exec, "out");
@@ -184,8 +186,11 @@ run_sampling (GoldenCase *golden, const Recording *recording, GError **error)
   }
   g_free (golden_floats (golden, "in.z", &z));
   golden_stdit_config (golden, &config);
-  return golden_model_init (&run.model, golden, "weights.safetensors", NULL, error) && open_sampler (&run, golden, &config, &z, error)
-         && read_captions (&run, golden, &y, error) && open_model (&run, golden, &config, &z, &y, error) && run_steps (&run, golden, error);
+  return golden_model_init (&run.model, golden, "weights.safetensors", NULL, error)
+         && open_sampler (&run, golden, &config, &z, error)
+         && read_captions (&run, golden, &y, error)
+         && open_model (&run, golden, &config, &z, &y, error)
+         && run_steps (&run, golden, error);
 }
 
 static gboolean

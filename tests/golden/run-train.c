@@ -45,7 +45,8 @@ static void
 move_average (float *average, float *weights, gsize count, double decay)
 {
   float hyper = (float) decay;
-  FwKernelCall call = { .in = { vector (average, count), vector (weights, count), vector (&hyper, 1) }, .out = { vector (average, count) } };
+  FwKernelCall call = { .in = { vector (average, count), vector (weights, count), vector (&hyper, 1) },
+                        .out = { vector (average, count) } };
   fw_ref_ema.run (&call);
 }
 
@@ -109,7 +110,8 @@ mend_start (GoldenCase *golden, Parameter *parameter, int steps)
   g_autofree float *last = read_state (golden, "param", steps - 1, parameter->name);
   if (memcmp (parameter->weights, last, parameter->count * sizeof (float)) != 0)
     return;
-  g_autofree float *weights = read_state (golden, "param", 0, parameter->name), *average = read_state (golden, "ema", 0, parameter->name);
+  g_autofree float *weights = read_state (golden, "param", 0, parameter->name);
+  g_autofree float *average = read_state (golden, "ema", 0, parameter->name);
   double decay = golden_number (golden, "ema_decay", 0.9999);
   for (gsize i = 0; i < parameter->count; i++)
     parameter->weights[i] = (float) ((average[i] - (1 - decay) * weights[i]) / decay);
@@ -176,7 +178,8 @@ step_parameter (GoldenCase *golden, Parameter *parameter, const FwAdamwAttribute
   for (gsize i = 0; i < count; i++)
     clipped[i] = hyper[3] * parameter->gradient[i];
   compare_state (golden, "clipped", step, parameter, clipped);
-  FwTensor weights = vector (parameter->weights, count), first = vector (parameter->first, count), second = vector (parameter->second, count);
+  FwTensor weights = vector (parameter->weights, count), first = vector (parameter->first, count),
+    second = vector (parameter->second, count);
   FwKernelCall call = {
     .in = { weights, first, second, vector (parameter->gradient, count), vector (hyper, 4) },
     .out = { weights, first, second },
@@ -212,8 +215,10 @@ run_optimizer (GoldenCase *golden, GError **error)
     double rate = base_rate * fw_lr_multiplier (&schedule, step), norm = read_gradients (golden, parameters, step);
     double want_rate = json_array_get_double_element (rates, step), want_norm = json_array_get_double_element (norms, step);
     golden_check (golden, fabs (rate - want_rate) <= 1e-12, "rate of step %d is %.17g, not %.17g", step, rate, want_rate);
-    golden_check (golden, fabs (norm - want_norm) <= 1e-6 * want_norm, "norm of step %d is %.9g, not %.9g", step, norm, want_norm);
-    float hyper[4] = { (float) rate, (float) (1 - pow (attributes.beta1, step + 1)), (float) (1 - pow (attributes.beta2, step + 1)),
+    golden_check (golden, fabs (norm - want_norm) <= 1e-6 * want_norm, "norm of step %d is %.9g, not %.9g", step, norm,
+                  want_norm);
+    float hyper[4] = { (float) rate, (float) (1 - pow (attributes.beta1, step + 1)),
+                       (float) (1 - pow (attributes.beta2, step + 1)),
                        (float) MIN (1, max_norm / (norm + 1e-6)) };
     for (guint i = 0; i < parameters->len; i++)
       step_parameter (golden, &g_array_index (parameters, Parameter, i), &attributes, hyper, step);

@@ -35,7 +35,8 @@ test_respacing (void)
 static void
 test_respacing_refused (void)
 {
-  static const char *const rows[] = { "0", "1001", "-3", "abc", "3.5", "10,", "600,600", "ddim", "ddim999", "ddim0", "1e3", "99999999999999999999" };
+  static const char *const rows[] = { "0", "1001", "-3", "abc", "3.5", "10,", "600,600", "ddim", "ddim999", "ddim0", "1e3",
+                                      "99999999999999999999" };
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_autoptr (GError) error = NULL;
     g_assert_null (fw_diffusion_respace (rows[i], &error));
@@ -53,7 +54,8 @@ test_laws (void)
 {
   static const char *const schedules[] = { "linear", "squaredcos_cap_v2" };
   for (gsize row = 0; row < G_N_ELEMENTS (schedules); row++) {
-    g_autoptr (FwDiffusion) whole = fw_diffusion_new (schedules[row], "", NULL), kept = fw_diffusion_new (schedules[row], "7,50", NULL);
+    g_autoptr (FwDiffusion) whole = fw_diffusion_new (schedules[row], "", NULL);
+    g_autoptr (FwDiffusion) kept = fw_diffusion_new (schedules[row], "7,50", NULL);
     g_assert_cmpint (kept->steps, ==, 57);
     for (int i = 0; i < kept->steps; i++) {
       g_assert_cmpfloat_with_epsilon (kept->abar[i] / whole->abar[kept->timestep[i]], 1, 1e-9);
@@ -75,7 +77,8 @@ test_single_step (void)
 
 enum { COUNT = 6 };
 
-static const float some_x0[COUNT] = { -0.9f, -0.2f, 0, 0.4f, 0.7f, 1.3f }, some_noise[COUNT] = { 0.3f, -1.2f, 0.8f, 2.1f, -0.4f, 0.1f };
+static const float some_x0[COUNT] = { -0.9f, -0.2f, 0, 0.4f, 0.7f, 1.3f };
+static const float some_noise[COUNT] = { 0.3f, -1.2f, 0.8f, 2.1f, -0.4f, 0.1f };
 
 /* A network that predicts the true noise sees the true clean latent, and without randomness DDIM then lands where noising the
  * clean latent for the timestep before would. */

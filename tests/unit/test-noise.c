@@ -29,7 +29,8 @@ static void
 test_recorded (void)
 {
   static const char *const pairs[][2] = {
-    { "noise42.randn15", "noise42.randn15.again" }, { "noise42.randn17", "noise42.randn17.again" }, { "noise42.mixed.randn5", "noise42.mixed.randn20" },
+    { "noise42.randn15", "noise42.randn15.again" }, { "noise42.randn17", "noise42.randn17.again" },
+    { "noise42.mixed.randn5", "noise42.mixed.randn20" },
   };
   FwNoise noise;
   for (gsize i = 0; i < G_N_ELEMENTS (pairs); i++) {

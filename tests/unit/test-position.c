@@ -17,7 +17,8 @@ test_line (void)
   }
 }
 
-/* The first half of a row encodes the column, the second the row of the grid; base_size stretches each axis to the same length. */
+/* The first half of a row encodes the column, the second the row of the grid; base_size stretches both axes to
+ * the same length. */
 static void
 test_plane (void)
 {
@@ -55,8 +56,8 @@ static void
 test_buckets (void)
 {
   static const struct { gint64 relative; int bucket; } rows[] = {
-    { 0, 0 }, { -1, 1 }, { -7, 7 }, { -8, 8 }, { -11, 8 }, { -12, 9 }, { -127, 15 }, { -128, 15 }, { -5000, 15 }, { G_MININT64 / 2, 15 },
-    { 1, 17 }, { 7, 23 }, { 8, 24 }, { 5000, 31 },
+    { 0, 0 }, { -1, 1 }, { -7, 7 }, { -8, 8 }, { -11, 8 }, { -12, 9 }, { -127, 15 }, { -128, 15 }, { -5000, 15 },
+    { G_MININT64 / 2, 15 }, { 1, 17 }, { 7, 23 }, { 8, 24 }, { 5000, 31 },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
     g_assert_cmpint (fw_t5_bucket (rows[i].relative, 32, 128), ==, rows[i].bucket);

@@ -62,7 +62,9 @@ test_options (void)
 static void
 test_refused (void)
 {
-  static const struct { const char *name; gint64 warmup, total; } rows[] = { { "steep", 0, 10 }, { "linear", 0, 0 }, { "linear", -1, 10 } };
+  static const struct { const char *name; gint64 warmup, total; } rows[] = {
+    { "steep", 0, 10 }, { "linear", 0, 0 }, { "linear", -1, 10 },
+  };
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_autoptr (GError) error = NULL;
     FwLrSchedule schedule;

@@ -230,7 +230,8 @@ replay (double x, int steps)
   double before = 0, lambda_before = 0;
   for (int k = 0; k < steps; k++) {
     double here = 999.0 - k * 999.0 / steps, next = here - 999.0 / steps, alpha, sigma, next_alpha, next_sigma;
-    double lambda = log_ratio (diffusion, here, &alpha, &sigma), h = log_ratio (diffusion, next, &next_alpha, &next_sigma) - lambda;
+    double lambda = log_ratio (diffusion, here, &alpha, &sigma);
+    double h = log_ratio (diffusion, next, &next_alpha, &next_sigma) - lambda;
     float epsilon, variance;
     curved_model (NULL, (float) x, (float) here, &epsilon, &variance);
     double clean = (x - sigma * epsilon) / alpha, used = clean;
@@ -363,7 +364,8 @@ test_damaged (void)
     { "iddpm", 12, 2.5, 1, 3 }, { "dpm-solver", 13, 2.5, 1, 3 }, { "dpm-solver", 12, 2, 1, 3 }, { "dpm-solver", 12, 2.5, 3, 1 },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (others); i++) {
-    g_autoptr (FwSampler) other = new_sampler (others[i].name, others[i].steps, others[i].guidance, others[i].clips, others[i].positions);
+    g_autoptr (FwSampler) other = new_sampler (others[i].name, others[i].steps, others[i].guidance, others[i].clips,
+                                               others[i].positions);
     fw_sampler_start (other, NULL);
     expect_not_restored (other, good, size);
   }
