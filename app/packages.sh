@@ -88,7 +88,7 @@ ensure_packages () {
 
 # Turns ninja's lines "DONE TOTAL ..." into one line for every tenth of a build of some size.
 build_progress () {
-  awk '$1 ~ /^[0-9]+$/ && $2 >= 20 {
+  awk '$1 ~ /^[0-9]+$/ && $2 ~ /^[0-9]+$/ && $2 >= 20 {
     tenth = int ($1 * 10 / $2)
     if (tenth != last) {
       printf "framewright: building: %d of %d\n", $1, $2

@@ -10,8 +10,7 @@ enum {
   FW_EXIT_CANCELLED = 130
 };
 
-/* Ends with NULL. */
-extern const FwCommand *const fw_commands[];
+extern const FwCommand fw_command_generate, fw_command_inspect, fw_command_train;
 
 /* Prints @error as one line on stderr and returns the exit code that its kind asks for. */
 int fw_cli_fail (const GError *error);

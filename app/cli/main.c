@@ -5,28 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
-const FwCommand *const fw_commands[] = { NULL };
-
-int
-fw_cli_fail (const GError *error)
-{
-  g_autofree char *line = g_strdup (error->message);
-  g_strdelimit (line, "\r\n", ' ');
-  fprintf (stderr, "framewright-cli: %s\n", line);
-  if (g_error_matches (error, FW_ERROR, FW_ERROR_CANCELLED) || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return FW_EXIT_CANCELLED;
-  return g_error_matches (error, FW_ERROR, FW_ERROR_INVALID) ? FW_EXIT_USAGE : FW_EXIT_FAILED;
-}
+static const FwCommand *const commands[] = { &fw_command_generate, &fw_command_train, &fw_command_inspect };
 
 static void
 print_help (FILE *stream)
 {
   fputs ("Usage: framewright-cli COMMAND [OPTION…]\n"
-         "Makes video clips from text, headless.\n", stream);
-  if (fw_commands[0] != NULL)
-    fputs ("\nCommands:\n", stream);
-  for (gsize i = 0; fw_commands[i] != NULL; i++)
-    fprintf (stream, "  %-12s %s\n", fw_commands[i]->name, fw_commands[i]->summary);
+         "Makes video clips from text, headless.\n"
+         "\n"
+         "Commands:\n", stream);
+  for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
+    fprintf (stream, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
   fputs ("\nframewright-cli COMMAND --help tells a command's options; --version tells the version.\n"
          "Exit codes: 0 done, 1 failed, 2 usage, 130 cancelled.\n", stream);
 }
@@ -34,9 +23,9 @@ print_help (FILE *stream)
 static const FwCommand *
 find_command (const char *name)
 {
-  for (gsize i = 0; fw_commands[i] != NULL; i++)
-    if (strcmp (fw_commands[i]->name, name) == 0)
-      return fw_commands[i];
+  for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
+    if (strcmp (commands[i]->name, name) == 0)
+      return commands[i];
   return NULL;
 }
 

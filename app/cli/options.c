@@ -242,7 +242,7 @@ fw_options_help (const FwCommand *command)
     g_autofree char *left = g_strdup_printf ("--%s %s", option->name, option->values != NULL ? option->values : "");
     g_string_append_printf (text, "  %-29s %s", left, option->help);
     if (option->type == FW_OPTION_INTEGER || option->type == FW_OPTION_NUMBER || option->type == FW_OPTION_SIZE)
-      g_string_append_printf (text, ", %.10g to %.10g", option->minimum, option->maximum);
+      g_string_append_printf (text, ", %.16g to %.16g", option->minimum, option->maximum);
     if (option->fallback != NULL)
       g_string_append_printf (text, " [%s]", option->fallback);
     g_string_append_c (text, '\n');
