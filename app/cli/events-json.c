@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Progress for programs: one JSON object an event, one a line, on stdout. */
 #include "app/cli/progress.h"
-#include "engine/job/json-text.h"
+#include "engine/checkpoint/json-text.h"
 
 #include <math.h>
 #include <stdio.h>

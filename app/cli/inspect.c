@@ -2,7 +2,7 @@
  * framewright-cli inspect: what a checkpoint holds, without running or loading any of it. */
 #include "app/cli/commands.h"
 #include "engine/checkpoint/identify.h"
-#include "engine/job/json-text.h"
+#include "engine/checkpoint/json-text.h"
 
 #include <stdio.h>
 

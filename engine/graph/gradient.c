@@ -76,24 +76,52 @@ by_start (gconstpointer a, gconstpointer b)
   return first < second ? -1 : first > second;
 }
 
-/* Slices of one axis that tile it join into one tensor; the planner lets their producers write straight into it. */
+static FwVal
+zeros (FwGradient *gradient, const FwTensor *layout, int axis, gint64 size)
+{
+  gint64 dim[FW_MAX_RANK];
+  for (int i = 0; i < layout->rank; i++)
+    dim[i] = i == axis ? size : layout->dim[i];
+  return fw_fill (gradient->graph, 0, fw_graph_accumulate (gradient->graph), layout->rank, dim);
+}
+
+/* Slices of one axis join into one tensor, gaps as zeros; the planner lets their producers write straight into it. A slice
+ * taken more than once is summed first. FW_NONE if slices overlap in another way or lie on several axes. */
 static FwVal
 join_slices (FwGradient *gradient, const FwTensor *layout, GArray *list)
 {
-  FwVal parts[FW_MAX_INPUTS];
-  gint64 next = 0;
   int axis = g_array_index (list, Contribution, 0).axis;
-  if (axis < 0 || list->len > FW_MAX_INPUTS)
+  if (axis < 0)
     return FW_NONE;
   g_array_sort (list, by_start);
+  g_autoptr (GArray) parts = g_array_new (FALSE, FALSE, sizeof (FwVal));
+  gint64 next = 0, last_start = -1;
   for (guint i = 0; i < list->len; i++) {
     Contribution *contribution = &g_array_index (list, Contribution, i);
-    parts[i] = (FwVal) { contribution->value };
-    if (contribution->axis != axis || contribution->start != next)
+    FwVal value = { contribution->value };
+    gint64 size = fw_dim (gradient->graph, value, axis);
+    if (contribution->axis != axis)
       return FW_NONE;
-    next += fw_dim (gradient->graph, parts[i], axis);
+    if (contribution->start == last_start && contribution->start + size == next) {
+      FwVal *same = &g_array_index (parts, FwVal, parts->len - 1);
+      *same = fw_add (gradient->graph, *same, value);
+      continue;
+    }
+    if (contribution->start < next)
+      return FW_NONE;
+    if (contribution->start > next) {
+      FwVal gap = zeros (gradient, layout, axis, contribution->start - next);
+      g_array_append_val (parts, gap);
+    }
+    g_array_append_val (parts, value);
+    last_start = contribution->start;
+    next = contribution->start + size;
   }
-  return next == layout->dim[axis] ? fw_concat (gradient->graph, axis, parts, list->len) : FW_NONE;
+  if (next < layout->dim[axis]) {
+    FwVal gap = zeros (gradient, layout, axis, layout->dim[axis] - next);
+    g_array_append_val (parts, gap);
+  }
+  return parts->len == 1 ? g_array_index (parts, FwVal, 0) : fw_concat (gradient->graph, axis, (const FwVal *) (gpointer) parts->data, parts->len);
 }
 
 static FwVal

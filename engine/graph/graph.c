@@ -285,12 +285,12 @@ fw_persistent (FwGraph *graph, const char *name, FwDtype dtype, int rank, const 
 }
 
 FwVal
-fw_constant (FwGraph *graph, const char *name, int rank, const gint64 *dim, const float *data)
+fw_constant (FwGraph *graph, const char *name, FwDtype dtype, int rank, const gint64 *dim, gconstpointer data)
 {
   if (graph->error != NULL || !valid_shape (graph, rank, dim))
     return FW_NONE;
-  FwValue *value = value_new (graph, FW_DTYPE_F32, rank, dim);
-  gsize bytes = (gsize) value->storage * sizeof (float);
+  FwValue *value = value_new (graph, dtype, rank, dim);
+  gsize bytes = (gsize) value->storage * fw_dtype_size (dtype);
   value->class = FW_VALUE_EXTERNAL;
   value->name = arena_string (graph, name);
   value->constant = memcpy (fw_graph_alloc (graph, MAX (bytes, 1)), data, bytes);

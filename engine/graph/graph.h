@@ -62,8 +62,8 @@ void fw_segment_end (FwGraph *graph);
 /* External values (memory bound later, by name) and persistent ones (zero before the first run). Names are unique. */
 FwVal fw_external (FwGraph *graph, const char *name, FwDtype dtype, int rank, const gint64 *dim);
 FwVal fw_persistent (FwGraph *graph, const char *name, FwDtype dtype, int rank, const gint64 *dim);
-/* A constant of F32 elements (copied), named for messages only. */
-FwVal fw_constant (FwGraph *graph, const char *name, int rank, const gint64 *dim, const float *data);
+/* A constant (its dense content is copied), named for messages only. */
+FwVal fw_constant (FwGraph *graph, const char *name, FwDtype dtype, int rank, const gint64 *dim, gconstpointer data);
 
 /* Where models get their weights from: @get returns the value of the tensor called @name, of exactly these dims. */
 typedef struct _FwWeightSource FwWeightSource;

@@ -12,6 +12,7 @@ const FwOp fw_ops[FW_N_OPS] = {
   [FW_OP_RESHAPE] = { "reshape", 1, 1, 1, sizeof (FwReshapeAttributes), TRUE, fw_infer_reshape, fw_grad_reshape },
   [FW_OP_PERMUTE] = { "permute", 1, 1, 1, sizeof (FwPermuteAttributes), TRUE, fw_infer_permute, fw_grad_permute },
   [FW_OP_SLICE] = { "slice", 1, 1, 1, sizeof (FwSliceAttributes), TRUE, fw_infer_slice, fw_grad_slice },
+  [FW_OP_DETACH] = { "detach", 1, 1, 1, 0, TRUE, fw_infer_detach },
 
   [FW_OP_UNARY] = { "unary", 1, 1, 1, sizeof (FwUnaryAttributes), FALSE, fw_infer_same, fw_grad_unary, KERNELS (unary), .alias = 1 },
   [FW_OP_UNARY_GRAD] = { "unary_grad", 2, 1, 2, sizeof (FwUnaryAttributes), FALSE, fw_infer_same, KERNELS (unary_grad), .alias = 2 },

@@ -23,7 +23,7 @@ struct _FwOp {
 };
 
 typedef enum {
-  FW_OP_RESHAPE, FW_OP_PERMUTE, FW_OP_SLICE,
+  FW_OP_RESHAPE, FW_OP_PERMUTE, FW_OP_SLICE, FW_OP_DETACH,
   FW_OP_UNARY, FW_OP_UNARY_GRAD, FW_OP_BINARY, FW_OP_GATED, FW_OP_GATED_GRAD, FW_OP_GATE_RESIDUAL, FW_OP_GATE_RESIDUAL_GRAD,
   FW_OP_COPY, FW_OP_FILL, FW_OP_SINUSOID,
   FW_OP_REDUCE, FW_OP_SOFTMAX, FW_OP_SOFTMAX_GRAD, FW_OP_CROSS_ENTROPY, FW_OP_CROSS_ENTROPY_GRAD,
@@ -62,6 +62,7 @@ typedef struct { FwPadAttributes kernel; gint64 dim[FW_MAX_RANK]; } FwPadRecord;
 gboolean fw_infer_reshape (FwGraph *graph, FwNode *node);
 gboolean fw_infer_permute (FwGraph *graph, FwNode *node);
 gboolean fw_infer_slice (FwGraph *graph, FwNode *node);
+gboolean fw_infer_detach (FwGraph *graph, FwNode *node);
 void fw_grad_reshape (FwGradient *gradient, const FwNode *node);
 void fw_grad_permute (FwGradient *gradient, const FwNode *node);
 void fw_grad_slice (FwGradient *gradient, const FwNode *node);

@@ -177,3 +177,16 @@ fw_grad_slice (FwGradient *gradient, const FwNode *node)
   const FwSliceAttributes *attributes = node->attributes;
   fw_gradient_add_slice (gradient, node, 0, fw_gradient_arrived (gradient, node, 0), attributes->axis, attributes->start);
 }
+
+gboolean
+fw_infer_detach (FwGraph *graph, FwNode *node)
+{
+  const FwTensor layout = *fw_in (graph, node, 0);
+  return fw_out_view (graph, node, &layout, 0) != NULL;
+}
+
+FwVal
+fw_detach (FwGraph *graph, FwVal x)
+{
+  return fw_record (graph, FW_OP (DETACH), NULL, &x, 1);
+}

@@ -14,6 +14,8 @@ FwVal fw_permute (FwGraph *graph, FwVal x, const int *axis);
 FwVal fw_slice (FwGraph *graph, FwVal x, int axis, gint64 start, gint64 size);
 /* Index @i of @axis, the axis removed. */
 FwVal fw_select (FwGraph *graph, FwVal x, int axis, gint64 i);
+/* x, through which no gradient passes. */
+FwVal fw_detach (FwGraph *graph, FwVal x);
 
 /* Pointwise. Binary operands broadcast as in numpy. */
 FwVal fw_unary (FwGraph *graph, FwFunction function, FwVal x);

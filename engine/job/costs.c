@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The learned cost table: JSON from a phase's kind to its seconds for a unit of work. */
 #include "engine/job/costs.h"
-#include "engine/job/json-text.h"
+#include "engine/checkpoint/json-text.h"
 #include "engine/memory/file.h"
 
 #include <math.h>

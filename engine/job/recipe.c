@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Recipes to JSON and back, by one table of their members. */
 #include "engine/job/recipe.h"
-#include "engine/job/json-text.h"
+#include "engine/checkpoint/json-text.h"
 #include "engine/memory/file.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Hashing with a small cache file: one JSON member a path, holding size, modification time in nanoseconds, and the digest. */
 #include "engine/job/sha256.h"
-#include "engine/job/json-text.h"
+#include "engine/checkpoint/json-text.h"
 #include "engine/memory/file.h"
 
 #include <string.h>

@@ -136,9 +136,9 @@ positions (const Shape *s, const FwStditConfig *config, const gint64 *grid, FwVa
 {
   g_autofree float *table = g_new (float, MAX (s->sites, s->frames) * s->width);
   fw_position_2d ((int) s->width, (int) grid[1], (int) grid[2], config->space_scale, 0, table);
-  *spatial = fw_constant (s->graph, "pos_embed", 4, (gint64[]) { 1, 1, s->sites, s->width }, table);
+  *spatial = fw_constant (s->graph, "pos_embed", FW_DTYPE_F32, 4, (gint64[]) { 1, 1, s->sites, s->width }, table);
   fw_position_1d ((int) s->width, (int) s->frames, config->time_scale, table);
-  *temporal = fw_constant (s->graph, "pos_embed_temporal", 4, (gint64[]) { 1, s->frames, 1, s->width }, table);
+  *temporal = fw_constant (s->graph, "pos_embed_temporal", FW_DTYPE_F32, 4, (gint64[]) { 1, s->frames, 1, s->width }, table);
 }
 
 FwVal

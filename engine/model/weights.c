@@ -16,7 +16,7 @@ typedef struct {
 struct _FwWeights {
   FwWeightSource source;
   FwCheckpoint *checkpoint;
-  FwWeightFind find;
+  const FwNameTable *names;
   GHashTable *entries;   /* name -> Entry */
   GPtrArray *optional;   /* parts of names that may be missing */
   gsize bytes;
@@ -28,23 +28,6 @@ entry_free (gpointer data)
   Entry *entry = data;
   fw_block_free (entry->block, entry->bytes);
   g_free (entry);
-}
-
-/* Equal but for axes of size 1. */
-static gboolean
-same_shape (const FwCheckpointTensor *tensor, int rank, const gint64 *dim)
-{
-  int i = 0, j = 0;
-  for (;;) {
-    while (i < tensor->rank && tensor->dim[i] == 1)
-      i++;
-    while (j < rank && dim[j] == 1)
-      j++;
-    if (i == tensor->rank || j == rank)
-      return i == tensor->rank && j == rank;
-    if (tensor->dim[i++] != dim[j++])
-      return FALSE;
-  }
 }
 
 static gboolean
@@ -71,12 +54,13 @@ load (FwWeights *weights, const char *name, int rank, const gint64 *dim, GError 
 {
   FwTensor layout = fw_tensor_dense (NULL, FW_DTYPE_F32, rank, dim);
   gsize count = fw_tensor_count (&layout);
-  const FwCheckpointTensor *tensor = weights->find != NULL ? weights->find (weights->checkpoint, name) : fw_checkpoint_find (weights->checkpoint, name);
+  const FwCheckpointTensor *tensor = weights->names != NULL ? fw_names_find (weights->checkpoint, weights->names, name)
+                                                           : fw_checkpoint_find (weights->checkpoint, name);
   if (tensor == NULL && !may_be_missing (weights, name)) {
     g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "the checkpoint has no tensor “%s”", name);
     return NULL;
   }
-  if (tensor != NULL && !same_shape (tensor, rank, dim)) {
+  if (tensor != NULL && !fw_names_fits (tensor, rank, dim)) {
     FwTensor found = fw_tensor_dense (NULL, tensor->dtype, tensor->rank, tensor->dim);
     g_autofree char *has = fw_layout_describe (&found), *wants = fw_layout_describe (&layout);
     g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” is %s in the checkpoint, the model wants %s", name, has, wants);
@@ -113,12 +97,12 @@ get (FwWeightSource *source, FwGraph *graph, const char *name, int rank, const g
 }
 
 FwWeights *
-fw_weights_new (FwCheckpoint *checkpoint, FwWeightFind find)
+fw_weights_new (FwCheckpoint *checkpoint, const FwNameTable *names)
 {
   FwWeights *weights = g_new0 (FwWeights, 1);
   weights->source.get = get;
   weights->checkpoint = checkpoint;
-  weights->find = find;
+  weights->names = names;
   weights->entries = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, entry_free);
   weights->optional = g_ptr_array_new_with_free_func (g_free);
   return weights;

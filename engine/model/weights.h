@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The weights of one network, found in a checkpoint by name while its graph is recorded, and bound to executors. */
 #pragma once
-#include "engine/checkpoint/checkpoint.h"
+#include "engine/checkpoint/name-table.h"
 #include "engine/exec/exec.h"
 
 typedef struct _FwWeights FwWeights;
 
-/* How a model's name is looked up in a file; NULL means by that very name. */
-typedef const FwCheckpointTensor *(*FwWeightFind) (FwCheckpoint *checkpoint, const char *name);
-
-/* Takes over @checkpoint. F32 and BF16 tensors are used where they lie in the mapped file; others are converted to F32 once.
+/* Takes over @checkpoint, whose names @names translates (NULL: they are the model's own). F32 and BF16 tensors are used where they lie in the mapped file; others are converted to F32 once.
  * Shapes may differ from the model's by axes of size 1 (2-D patch convolutions, 1x1 attention convolutions). */
-FwWeights *fw_weights_new (FwCheckpoint *checkpoint, FwWeightFind find);
+FwWeights *fw_weights_new (FwCheckpoint *checkpoint, const FwNameTable *names);
 void fw_weights_free (FwWeights *weights);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwWeights, fw_weights_free)
 /* Tensors whose name contains @part and that the file lacks are zero: temporal layers on top of an image model. */

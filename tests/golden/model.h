@@ -14,7 +14,7 @@ typedef struct {
 } GoldenModel;
 
 /* Opens @file of the case as weights. */
-gboolean golden_model_init (GoldenModel *model, GoldenCase *golden, const char *file, FwWeightFind find, GError **error);
+gboolean golden_model_init (GoldenModel *model, GoldenCase *golden, const char *file, const FwNameTable *names, GError **error);
 /* Fuses, plans and binds what was recorded. */
 gboolean golden_model_plan (GoldenModel *model, GError **error);
 void golden_model_clear (GoldenModel *model);

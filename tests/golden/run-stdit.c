@@ -13,7 +13,7 @@ forward (GoldenCase *golden, const char *weights, gboolean from_image, GError **
   g_auto (GoldenModel) model = { 0 };
   FwStditConfig config;
   golden_stdit_config (golden, &config);
-  if (!golden_model_init (&model, golden, weights, NULL, error))
+  if (!golden_model_init (&model, golden, weights, &fw_names_stdit, error))
     return FALSE;
   if (from_image)
     fw_weights_allow_missing (model.weights, "attn_temp");

@@ -2,7 +2,7 @@
  * Running a job under the command line's front end: events, exit codes, and how soon Ctrl+C ends it. */
 #include "app/cli/commands.h"
 #include "app/cli/job.h"
-#include "engine/job/json-text.h"
+#include "engine/checkpoint/json-text.h"
 
 #include <signal.h>
 #include <string.h>

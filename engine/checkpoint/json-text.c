@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The strict cursor of the checkpoint reader in front of json-glib's parser. */
-#include "engine/job/json-text.h"
+#include "engine/checkpoint/json-text.h"
 #include "engine/checkpoint/strict-json.h"
 #include "engine/memory/file.h"
 

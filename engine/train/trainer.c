@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Training steps: the loss graph with its gradient, accumulation, and the optimiser's graph over the flat arrays. */
+#include "engine/train/trainer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/graph/gradient.h"
+#include "engine/graph/ops.h"
+#include "engine/graph/rewrite.h"
+#include "engine/memory/block.h"
+
+/* A graph with all it takes to run it. */
+typedef struct {
+  FwGraph *graph;
+  FwPlan *plan;
+  FwExec *exec;
+} Program;
+
+struct _FwTrainer {
+  FwDevice *device;
+  FwParameters *parameters;
+  Program loss, norm, update;
+  float *arrays[FW_TRAINER_ARRAYS];
+  FwAdamwAttributes adamw;
+  double clip;
+  gboolean fresh;          /* nothing accumulated yet in this step */
+  float hyper[4], decay;
+};
+
+static void
+program_clear (Program *program)
+{
+  fw_exec_free (program->exec);
+  fw_plan_free (program->plan);
+  fw_graph_free (program->graph);
+}
+
+static gboolean
+program_ready (Program *program, FwDevice *device, GError **error)
+{
+  program->plan = fw_plan_new (program->graph, device, error);
+  program->exec = program->plan != NULL ? fw_exec_new (program->plan, device, NULL, error) : NULL;
+  return program->exec != NULL;
+}
+
+typedef struct { FwRecordLoss record; gpointer user_data; } Recording;
+
+static void
+record_for_names (FwGraph *graph, gpointer user_data)
+{
+  Recording *recording = user_data;
+  recording->record (graph, recording->user_data);
+}
+
+static gboolean
+make_loss (FwTrainer *trainer, const Recording *recording, const FwTrainerSettings *settings, GError **error)
+{
+  Program *program = &trainer->loss;
+  FwVal flat, gradient;
+  program->graph = fw_graph_new (settings->compute);
+  fw_graph_set_weights (program->graph, fw_parameters_source (trainer->parameters, program->graph, &flat));
+  FwVal loss = recording->record (program->graph, recording->user_data);
+  fw_keep (program->graph, "loss", loss);
+  fw_rewrite_forward (program->graph);
+  fw_gradient (program->graph, loss, &flat, 1, settings->checkpoint, &gradient);
+  fw_keep (program->graph, "gradient", gradient);
+  fw_rewrite_final (program->graph);
+  return program_ready (program, trainer->device, error);
+}
+
+static FwVal
+flat_array (FwTrainer *trainer, FwGraph *graph, const char *name)
+{
+  gint64 size = fw_parameters_size (trainer->parameters);
+  return fw_external (graph, name, FW_DTYPE_F32, 1, &size);
+}
+
+static gboolean
+make_update (FwTrainer *trainer, GError **error)
+{
+  FwGraph *graph = trainer->norm.graph = fw_graph_new (FW_DTYPE_F32);
+  fw_keep (graph, "squares", fw_sum_squares (graph, flat_array (trainer, graph, "gradient")));
+
+  graph = trainer->update.graph = fw_graph_new (FW_DTYPE_F32);
+  FwVal weights = flat_array (trainer, graph, "weights");
+  FwVal hyper = fw_external (graph, "hyper", FW_DTYPE_F32, 1, (gint64[]) { 4 });
+  FwVal decay = fw_external (graph, "decay", FW_DTYPE_F32, 1, (gint64[]) { 1 });
+  fw_adamw (graph, weights, flat_array (trainer, graph, "mean"), flat_array (trainer, graph, "variance"),
+            flat_array (trainer, graph, "gradient"), hyper, &trainer->adamw);
+  fw_ema (graph, flat_array (trainer, graph, "ema"), weights, decay);
+  return program_ready (&trainer->norm, trainer->device, error) && program_ready (&trainer->update, trainer->device, error);
+}
+
+static gboolean
+make_arrays (FwTrainer *trainer, GError **error)
+{
+  gsize bytes = (gsize) fw_parameters_size (trainer->parameters) * sizeof (float);
+  for (int i = 0; i < FW_TRAINER_ARRAYS; i++)
+    if ((trainer->arrays[i] = fw_block_new (bytes, "the weights in training", error)) == NULL)
+      return FALSE;
+  return TRUE;
+}
+
+static void
+bind_all (FwTrainer *trainer)
+{
+  float **arrays = trainer->arrays;
+  fw_exec_bind (trainer->loss.exec, "parameters", arrays[FW_TRAINER_WEIGHTS]);
+  fw_exec_bind (trainer->update.exec, "weights", arrays[FW_TRAINER_WEIGHTS]);
+  fw_exec_bind (trainer->update.exec, "mean", arrays[FW_TRAINER_MEAN]);
+  fw_exec_bind (trainer->update.exec, "variance", arrays[FW_TRAINER_VARIANCE]);
+  fw_exec_bind (trainer->update.exec, "ema", arrays[FW_TRAINER_EMA]);
+  fw_exec_bind (trainer->update.exec, "hyper", trainer->hyper);
+  fw_exec_bind (trainer->update.exec, "decay", &trainer->decay);
+}
+
+FwTrainer *
+fw_trainer_new (FwRecordLoss record, gpointer user_data, const FwTrainerSettings *settings, FwDevice *device, GError **error)
+{
+  Recording recording = { record, user_data };
+  FwTrainer *trainer = g_new0 (FwTrainer, 1);
+  trainer->device = device;
+  trainer->adamw = settings->adamw;
+  trainer->clip = settings->clip;
+  trainer->fresh = TRUE;
+  trainer->parameters = fw_parameters_new (record_for_names, &recording, error);
+  if (trainer->parameters == NULL || !make_loss (trainer, &recording, settings, error) || !make_update (trainer, error) || !make_arrays (trainer, error)) {
+    fw_trainer_free (trainer);
+    return NULL;
+  }
+  bind_all (trainer);
+  return trainer;
+}
+
+void
+fw_trainer_free (FwTrainer *trainer)
+{
+  if (trainer == NULL)
+    return;
+  gsize bytes = trainer->parameters != NULL ? (gsize) fw_parameters_size (trainer->parameters) * sizeof (float) : 0;
+  program_clear (&trainer->loss);
+  program_clear (&trainer->norm);
+  program_clear (&trainer->update);
+  for (int i = 0; i < FW_TRAINER_ARRAYS; i++)
+    fw_block_free (trainer->arrays[i], bytes);
+  fw_parameters_free (trainer->parameters);
+  g_free (trainer);
+}
+
+FwParameters *
+fw_trainer_parameters (FwTrainer *trainer)
+{
+  return trainer->parameters;
+}
+
+float *
+fw_trainer_array (FwTrainer *trainer, FwTrainerArray which)
+{
+  return trainer->arrays[which];
+}
+
+FwExec *
+fw_trainer_exec (FwTrainer *trainer)
+{
+  return trainer->loss.exec;
+}
+
+gsize
+fw_trainer_bytes (const FwTrainer *trainer)
+{
+  return (gsize) fw_parameters_size (trainer->parameters) * sizeof (float) * FW_TRAINER_ARRAYS + trainer->loss.plan->slab_bytes;
+}
+
+double
+fw_trainer_flops (const FwTrainer *trainer)
+{
+  return trainer->loss.plan->flops;
+}
+
+static void
+add_share (float *sum, const float *gradient, float share, gint64 size, gboolean fresh)
+{
+  for (gint64 i = 0; i < size; i++)
+    sum[i] = (fresh ? 0 : sum[i]) + share * gradient[i];
+}
+
+gboolean
+fw_trainer_accumulate (FwTrainer *trainer, int parts, double *loss, GCancellable *cancellable, GError **error)
+{
+  if (!fw_exec_run (trainer->loss.exec, cancellable, NULL, NULL, error))
+    return FALSE;
+  *loss = *(const float *) fw_exec_data (trainer->loss.exec, "loss");
+  if (!isfinite (*loss)) {
+    if (fw_exec_run_watched (trainer->loss.exec, cancellable, error))
+      g_set_error_literal (error, FW_ERROR, FW_ERROR_NUMERIC, "The training loss is not finite although every step of the network is; lower the learning rate");
+    return FALSE;
+  }
+  const float *gradient = fw_exec_data (trainer->loss.exec, "gradient");
+  if (parts > 1) {
+    add_share (trainer->arrays[FW_TRAINER_GRADIENT], gradient, 1.0f / (float) parts, fw_parameters_size (trainer->parameters), trainer->fresh);
+    gradient = trainer->arrays[FW_TRAINER_GRADIENT];
+  }
+  trainer->fresh = FALSE;
+  fw_exec_bind (trainer->norm.exec, "gradient", gradient);
+  fw_exec_bind (trainer->update.exec, "gradient", gradient);
+  return TRUE;
+}
+
+gboolean
+fw_trainer_update (FwTrainer *trainer, gint64 step, double learning_rate, double ema_decay, double *norm, GError **error)
+{
+  if (!fw_exec_run (trainer->norm.exec, NULL, NULL, NULL, error))
+    return FALSE;
+  *norm = sqrt (*(const float *) fw_exec_data (trainer->norm.exec, "squares"));
+  if (!isfinite (*norm)) {
+    g_set_error_literal (error, FW_ERROR, FW_ERROR_NUMERIC, "The gradient is not finite; lower the learning rate or train in fp32");
+    return FALSE;
+  }
+  trainer->hyper[0] = (float) learning_rate;
+  trainer->hyper[1] = (float) (1 - pow (trainer->adamw.beta1, (double) step));
+  trainer->hyper[2] = (float) (1 - pow (trainer->adamw.beta2, (double) step));
+  trainer->hyper[3] = trainer->clip > 0 ? (float) MIN (1, trainer->clip / (*norm + 1e-6)) : 1;
+  trainer->decay = (float) ema_decay;
+  trainer->fresh = TRUE;
+  return fw_exec_run (trainer->update.exec, NULL, NULL, NULL, error);
+}
