@@ -87,11 +87,22 @@ is_case_ignorable (gunichar character)
   }
 }
 
+/* GLib gives lower case to letters only; Roman numerals and circled letters have it too. */
+static gunichar
+lower_character (gunichar character)
+{
+  if (character >= 0x2160 && character <= 0x216f)
+    return character + 0x10;
+  if (character >= 0x24b6 && character <= 0x24cf)
+    return character + 0x1a;
+  return g_unichar_tolower (character);
+}
+
 static gboolean
 is_cased (gunichar character)
 {
   return g_unichar_isupper (character) || g_unichar_islower (character) || g_unichar_istitle (character)
-         || g_unichar_tolower (character) != character || g_unichar_toupper (character) != character;
+         || character == 0xaa || character == 0xba || (character >= 0x2160 && character <= 0x217f) || (character >= 0x24b6 && character <= 0x24e9);
 }
 
 /* A capital sigma that ends a word has its own lower case form. */
@@ -130,7 +141,7 @@ fw_text_lower (GString *text)
     else if (character == 0x3a3)
       g_string_append_unichar (lower, is_final_sigma (text, at) ? 0x3c2 : 0x3c3);
     else
-      g_string_append_unichar (lower, g_unichar_tolower (character));
+      g_string_append_unichar (lower, lower_character (character));
   }
   fw_text_assign (text, lower);
 }

@@ -10,6 +10,7 @@ extern const GoldenRunner golden_sample_runners[];      /* run-sample.c: noise, 
 extern const GoldenRunner golden_sampling_runners[];    /* run-sampling.c: whole sampling runs */
 extern const GoldenRunner golden_stdit_runners[];       /* run-stdit.c: forward passes of STDiT */
 extern const GoldenRunner golden_train_stdit_runners[]; /* run-train-stdit.c: losses, gradients, optimiser steps */
+extern const GoldenRunner golden_text_runners[];        /* run-text.c: caption cleaning, SentencePiece */
 extern const GoldenRunner golden_train_runners[];       /* run-train.c: learning rates, moving average, AdamW */
 
 static const GoldenRunner *const golden_families[] = {
@@ -19,6 +20,7 @@ static const GoldenRunner *const golden_families[] = {
   golden_sample_runners,
   golden_sampling_runners,
   golden_stdit_runners,
+  golden_text_runners,
   golden_train_runners,
   golden_train_stdit_runners,
   NULL
