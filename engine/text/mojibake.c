@@ -184,9 +184,19 @@ take_surrogates (const guint8 *bytes, gsize size)
   return (high << 10 | low) + 0x10000;
 }
 
+/* Takes @by as the new @text and says whether that changed it. */
+static gboolean
+replace_text (GArray *text, const GArray *by)
+{
+  gboolean changed = by->len != text->len || memcmp (by->data, text->data, (gsize) by->len * sizeof (gunichar)) != 0;
+  g_array_set_size (text, 0);
+  g_array_append_vals (text, by->data, by->len);
+  return changed;
+}
+
 /* Reads UTF-8, also with NUL as C0 80 and with surrogate pairs, into @text; FALSE leaves it where anything is ill-formed. */
 static gboolean
-decode (GArray *text, const GByteArray *bytes)
+decode (GArray *text, const GByteArray *bytes, gboolean *changed)
 {
   g_autoptr (GArray) out = g_array_sized_new (FALSE, FALSE, sizeof (gunichar), bytes->len);
   for (guint i = 0; i < bytes->len;) {
@@ -202,13 +212,13 @@ decode (GArray *text, const GByteArray *bytes)
     g_array_append_val (out, character);
     i += length;
   }
-  g_array_set_size (text, 0);
-  g_array_append_vals (text, out->data, out->len);
+  *changed = replace_text (text, out);
   return TRUE;
 }
 
+/* TRUE where the whole text can be read as UTF-8 by way of some set. */
 static gboolean
-repair_whole (GArray *text, gboolean *is_latin_1)
+repair_whole (GArray *text, gboolean *is_latin_1, gboolean *changed)
 {
   for (gsize i = 0; i < FW_CHARSET_COUNT; i++) {
     g_autoptr (GByteArray) bytes = encode (text, &fw_charsets[i]);
@@ -219,7 +229,7 @@ repair_whole (GArray *text, gboolean *is_latin_1)
       restore_hard_spaces (bytes);
     if (fw_charsets[i].sloppy)
       replace_lossy (bytes);
-    if (decode (text, bytes))
+    if (decode (text, bytes, changed))
       return TRUE;
   }
   return FALSE;
@@ -264,7 +274,6 @@ match_run (const guint8 *clues, gsize size)
 static gboolean
 repair_runs (GArray *text, int depth)
 {
-  gboolean changed = FALSE;
   const gunichar *characters = (const gunichar *) (gpointer) text->data;
   g_autofree guint8 *clues = g_malloc (text->len + 1);
   g_autoptr (GArray) out = g_array_sized_new (FALSE, FALSE, sizeof (gunichar), text->len);
@@ -276,18 +285,13 @@ repair_runs (GArray *text, int depth)
       g_autoptr (GArray) run = g_array_new (FALSE, FALSE, sizeof (gunichar));
       g_array_append_vals (run, characters + i, length);
       repair (run, depth + 1);
-      changed |= run->len != length || memcmp (run->data, characters + i, length * sizeof (gunichar)) != 0;
       g_array_append_vals (out, run->data, run->len);
     } else {
       g_array_append_vals (out, characters + i, MAX (length, 1));
     }
     i += MAX (length, 1);
   }
-  if (changed) {
-    g_array_set_size (text, 0);
-    g_array_append_vals (text, out->data, out->len);
-  }
-  return changed;
+  return replace_text (text, out);
 }
 
 /* C1 controls were meant as Windows-1252; where all of the text must fit, its holes refuse. */
@@ -323,11 +327,11 @@ is_ascii (const GArray *text)
 static gboolean
 repair_step (GArray *text, int depth)
 {
-  gboolean is_latin_1 = FALSE;
+  gboolean is_latin_1 = FALSE, changed = FALSE;
   if (is_ascii (text) || !fw_mojibake_suspected ((const gunichar *) (gpointer) text->data, text->len))
     return FALSE;
-  if (repair_whole (text, &is_latin_1))
-    return TRUE;
+  if (repair_whole (text, &is_latin_1, &changed))
+    return changed;
   if (depth < DEPTH_LIMIT && repair_runs (text, depth))
     return TRUE;
   return (is_latin_1 && read_as_windows_1252 (text, TRUE)) || read_as_windows_1252 (text, FALSE);
