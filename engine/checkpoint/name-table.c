@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Rewriting canonical names into the spellings of a table, and what follows from it: finding, loading, comparing, recognizing. */
+ * Rewriting canonical names into the spellings of a table, and what follows from it: finding, loading, comparing. */
 #include "engine/checkpoint/name-table.h"
-#include "engine/checkpoint/backend.h"
+#include "engine/checkpoint/identify.h"
 
 #include <string.h>
 
@@ -246,27 +246,13 @@ has_signature (const FwCheckpoint *checkpoint, const FwNameTable *table)
   return TRUE;
 }
 
-const FwNameTable *
-fw_names_recognize (const FwCheckpoint *checkpoint)
-{
-  /* A kind whose tensors include another's comes before it. */
-  static const FwNameTable *const tables[] = {
-    &fw_names_temporal_vae, &fw_names_causal_vae, &fw_names_sd_vae, &fw_names_stdit, &fw_names_pixart, &fw_names_dit,
-    &fw_names_latte_t2v, &fw_names_t5, &fw_names_clip,
-  };
-  for (gsize i = 0; i < G_N_ELEMENTS (tables); i++)
-    if (has_signature (checkpoint, tables[i]))
-      return tables[i];
-  return NULL;
-}
-
 gboolean
 fw_names_expect (const FwCheckpoint *checkpoint, const FwNameTable *table, const char *path, GError **error)
 {
   if (has_signature (checkpoint, table))
     return TRUE;
-  const FwNameTable *other = fw_names_recognize (checkpoint);
-  g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” holds %s, but %s is wanted here", path,
-               other != NULL ? other->title : "no model this program knows", table->title);
+  FwCheckpointSummary summary = fw_checkpoint_summarize (checkpoint);
+  g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” holds %s%s, but %s is wanted here", path, summary.kind != NULL ? "another model: " : "",
+               summary.kind != NULL ? summary.kind : "no model this program knows", table->title);
   return FALSE;
 }

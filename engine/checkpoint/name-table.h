@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Names of tensors: each model asks by its own (canonical) names, a table says how published files spell the same tensors.
- * Which kind of model a checkpoint holds is told from the same tables. */
+ * Names of tensors: each model asks by its own (canonical) names, a table says how published files spell the same tensors. */
 #pragma once
 #include "engine/checkpoint/checkpoint.h"
 
@@ -39,8 +38,6 @@ gboolean fw_names_load (FwCheckpoint *checkpoint, const FwNameTable *table, cons
 void fw_names_audit (const FwCheckpoint *checkpoint, const FwNameTable *table, const char *const *canonical, gsize count,
                      GPtrArray *missing, GPtrArray *unexpected);
 
-/* The table whose signature the checkpoint has, or NULL. */
-const FwNameTable *fw_names_recognize (const FwCheckpoint *checkpoint);
 /* TRUE if the checkpoint has @table's signature; else an error in the user's words: what it holds, and what is wanted. @path is
  * for the message. */
 gboolean fw_names_expect (const FwCheckpoint *checkpoint, const FwNameTable *table, const char *path, GError **error);
