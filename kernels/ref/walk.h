@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Walking strided tensors: counts, offsets and rows. A shape is walked in row-major order; a tensor that goes with it has
- * the same rank, and where its own size is 1 it is broadcast over (or, as an output, summed over) the shape's axis. */
+ * Walking strided tensors: counts, offsets and rows. A shape is walked in row-major order; tensors that go with it
+ * have the same rank and sizes, but for outputs that hold sums: they have size 1 along the axes summed over. */
 #pragma once
 #include "kernels/kernel.h"
 
@@ -20,7 +20,7 @@ walk_count (const FwTensor *shape, int axes, uint32_t mask)
 }
 
 /* Where a position in the first @axes axes of @shape lies in @tensor. Axes in @mask take their coordinates from the
- * row-major index @inner, the others from @outer. */
+ * row-major index @inner, the others from @outer: with @inner 0 that is where the sum over the axes in @mask belongs. */
 static inline int64_t
 walk_offset (const FwTensor *tensor, const FwTensor *shape, int axes, uint32_t mask, int64_t outer, int64_t inner)
 {
@@ -29,8 +29,7 @@ walk_offset (const FwTensor *tensor, const FwTensor *shape, int axes, uint32_t m
     if (shape->dim[axis] <= 1)
       continue;
     int64_t *index = mask >> axis & 1 ? &inner : &outer;
-    if (tensor->dim[axis] != 1)
-      offset += *index % shape->dim[axis] * tensor->stride[axis];
+    offset += *index % shape->dim[axis] * tensor->stride[axis];
     *index /= shape->dim[axis];
   }
   return offset;
@@ -75,8 +74,7 @@ walk_rows (const FwTensor *shape)
 static inline WalkRow
 walk_line (const FwTensor *tensor, int64_t offset, int axis)
 {
-  bool moves = axis < tensor->rank && tensor->dim[axis] != 1;
-  return (WalkRow) { tensor->data, tensor->dtype, offset, moves ? tensor->stride[axis] : 0 };
+  return (WalkRow) { tensor->data, tensor->dtype, offset, axis < tensor->rank ? tensor->stride[axis] : 0 };
 }
 
 /* The whole of @tensor, of rank 1 or absent. */

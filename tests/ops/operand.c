@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GUARD = 128, ALIGNMENT = 64, POISON = 0xff };
+enum { GUARD = 128, SCRATCH_GUARD = 16384, ALIGNMENT = 64, POISON = 0xff };
 
 static bool
 parse_shape (const char **cursor, Shape *shape)
@@ -181,10 +181,10 @@ scratch_new (const FwKernel *kernel, FwKernelCall *call)
   question.scratch = NULL;
   question.scratch_size = 0;
   call->scratch_size = kernel->scratch != NULL ? kernel->scratch (&question) : 0;
-  Scratch scratch = { .size = (call->scratch_size + 2 * GUARD + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT };
+  Scratch scratch = { .size = (call->scratch_size + 2 * SCRATCH_GUARD + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT };
   scratch.memory = aligned_alloc (ALIGNMENT, scratch.size);
   memset (scratch.memory, POISON, scratch.size);
-  call->scratch = scratch.memory + GUARD;
+  call->scratch = scratch.memory + SCRATCH_GUARD;
   scratch.size = call->scratch_size;
   return scratch;
 }
@@ -193,9 +193,9 @@ bool
 scratch_free (Scratch *scratch)
 {
   bool whole = true;
-  size_t all = (scratch->size + 2 * GUARD + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  size_t all = (scratch->size + 2 * SCRATCH_GUARD + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   for (size_t i = 0; i < all; i++)
-    if ((i < GUARD || i >= GUARD + scratch->size) && scratch->memory[i] != POISON)
+    if ((i < SCRATCH_GUARD || i >= SCRATCH_GUARD + scratch->size) && scratch->memory[i] != POISON)
       whole = false;
   free (scratch->memory);
   return whole;
