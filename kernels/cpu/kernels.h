@@ -79,3 +79,17 @@ void fw_sum_squares_run (const FwKernelCall *call);
 size_t fw_sum_squares_scratch (const FwKernelCall *call);
 void fw_adamw_run (const FwKernelCall *call);
 void fw_ema_run (const FwKernelCall *call);
+
+#define fw_linear_run FW_ISA (fw_linear_run)
+#define fw_linear_scratch FW_ISA (fw_linear_scratch)
+#define fw_linear_grad_weight_run FW_ISA (fw_linear_grad_weight_run)
+#define fw_linear_grad_weight_scratch FW_ISA (fw_linear_grad_weight_scratch)
+#define fw_matmul_run FW_ISA (fw_matmul_run)
+#define fw_matmul_scratch FW_ISA (fw_matmul_scratch)
+
+void fw_linear_run (const FwKernelCall *call);
+size_t fw_linear_scratch (const FwKernelCall *call);
+void fw_linear_grad_weight_run (const FwKernelCall *call);
+size_t fw_linear_grad_weight_scratch (const FwKernelCall *call);
+void fw_matmul_run (const FwKernelCall *call);
+size_t fw_matmul_scratch (const FwKernelCall *call);

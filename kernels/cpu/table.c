@@ -2,7 +2,7 @@
  * The table of one instruction set. FW_PATH_NAME is what the path is called outside. */
 #include "kernels/cpu/kernels.h"
 
-#if defined __AVX512BF16__
+#ifdef FW_BF16_PRODUCTS
 #define BF16_PRODUCTS true
 #else
 #define BF16_PRODUCTS false
@@ -35,6 +35,9 @@ const FwCpuPath fw_cpu_path = {
   .rms_norm_grad = { fw_rms_norm_grad_run, fw_rms_norm_grad_scratch },
   .group_norm = { fw_group_norm_run, fw_group_norm_scratch },
   .group_norm_grad = { fw_group_norm_grad_run, fw_group_norm_grad_scratch },
+  .linear = { fw_linear_run, fw_linear_scratch },
+  .linear_grad_weight = { fw_linear_grad_weight_run, fw_linear_grad_weight_scratch },
+  .matmul = { fw_matmul_run, fw_matmul_scratch },
   .resample = { fw_resample_run, NULL },
   .resample_grad = { fw_resample_grad_run, NULL },
   .embedding = { fw_embedding_run, NULL },

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The blocked matrix product: cutting, packing, multiplying. */
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/row-math.h"
+
+enum {
+  TARGET_ROWS = 128,        /* of a block of A, which then lies in the second-level cache */
+  TARGET_COLUMNS = 512,     /* of a block of C, likewise */
+  TARGET_ITEMS = 16,        /* pieces of work wanted before the depth is split */
+  SEGMENT_DEPTH = 512,      /* no segment is shorter */
+  PACK_PANELS = 8,          /* panels packed at a time */
+  MOST_REPACKINGS = 4,      /* a panel of B packed where it is used is packed anew for every block of rows */
+  CACHE_LINE = 64,
+};
+
+static void
+cut_depth (FwGemm *gemm)
+{
+  const FwMicroKernel *kernel = gemm->kernel;
+  gemm->depth_blocks = FW_MAX (1, fw_ceil_div (gemm->depth, kernel->depth));
+  gemm->block_depth = fw_round_up (FW_MAX (1, fw_ceil_div (gemm->depth, gemm->depth_blocks)), 32);
+  gemm->depth_blocks = FW_MAX (1, fw_ceil_div (gemm->depth, gemm->block_depth));
+}
+
+static void
+cut_rows_and_columns (FwGemm *gemm)
+{
+  const FwMicroKernel *kernel = gemm->kernel;
+  int64_t tiles = fw_ceil_div (gemm->rows, kernel->rows), tiles_of_block = FW_MAX (1, TARGET_ROWS / kernel->rows);
+  gemm->row_blocks = fw_ceil_div (tiles, tiles_of_block);
+  gemm->block_rows = fw_ceil_div (tiles, gemm->row_blocks) * kernel->rows;
+  gemm->row_blocks = fw_ceil_div (gemm->rows, gemm->block_rows);
+  gemm->panels = fw_ceil_div (gemm->columns, kernel->columns);
+  gemm->column_blocks = fw_ceil_div (gemm->panels * kernel->columns, TARGET_COLUMNS);
+  gemm->block_columns = fw_ceil_div (gemm->panels, gemm->column_blocks) * kernel->columns;
+  gemm->column_blocks = fw_ceil_div (gemm->columns, gemm->block_columns);
+}
+
+static int64_t
+choose_segments (const FwGemm *gemm)
+{
+  int64_t items = gemm->batches * gemm->row_blocks * gemm->column_blocks;
+  if (!gemm->split_depth || items >= TARGET_ITEMS)
+    return 1;
+  return FW_MAX (1, FW_MIN (fw_ceil_div (TARGET_ITEMS, items), gemm->depth / SEGMENT_DEPTH));
+}
+
+size_t
+fw_gemm_plan (FwGemm *gemm)
+{
+  const FwMicroKernel *kernel = gemm->kernel;
+  if (gemm->batches == 0 || gemm->rows == 0 || gemm->columns == 0)
+    return 0;
+  cut_depth (gemm);
+  cut_rows_and_columns (gemm);
+  gemm->segments = choose_segments (gemm);
+  gemm->packed_ahead = gemm->row_blocks > MOST_REPACKINGS;
+  gemm->panel_bytes = fw_panel_bytes (kernel, gemm->block_depth);
+  gemm->a_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * kernel->row_bytes;
+  gemm->c_stride = gemm->block_columns + 16;
+  int64_t c_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * gemm->c_stride * 4;
+  int64_t packed_bytes = gemm->packed_ahead ? gemm->batches * gemm->depth_blocks * gemm->panels * gemm->panel_bytes : 0;
+  int64_t partial_bytes = gemm->segments > 1 ? gemm->segments * gemm->batches * gemm->rows * gemm->columns * 4 : 0;
+  gemm->worker_bytes = fw_round_up (gemm->a_bytes + c_bytes + (gemm->packed_ahead ? 0 : gemm->panel_bytes), CACHE_LINE);
+  gemm->packed = gemm->call->scratch;
+  gemm->workers = gemm->packed + fw_round_up (packed_bytes, CACHE_LINE);
+  gemm->partial = (float *) (void *) (gemm->workers + gemm->worker_bytes * gemm->call->parallel->workers);
+  return (size_t) (fw_round_up (packed_bytes, CACHE_LINE) + gemm->worker_bytes * gemm->call->parallel->workers + partial_bytes);
+}
+
+static int64_t
+depth_of_block (const FwGemm *gemm, int64_t block)
+{
+  return FW_MIN (gemm->block_depth, gemm->depth - block * gemm->block_depth);
+}
+
+static char *
+panel_at (const FwGemm *gemm, int64_t batch, int64_t block, int64_t panel)
+{
+  return gemm->packed + ((batch * gemm->depth_blocks + block) * gemm->panels + panel) * gemm->panel_bytes;
+}
+
+static int64_t
+pack_groups (const FwGemm *gemm)
+{
+  return fw_ceil_div (gemm->panels, PACK_PANELS);
+}
+
+static void
+pack_range (void *context, int64_t begin, int64_t end, int worker)
+{
+  const FwGemm *gemm = context;
+  int64_t groups = pack_groups (gemm);
+  for (int64_t item = begin; item < end; item++) {
+    int64_t panel = item % groups * PACK_PANELS, block = item / groups % gemm->depth_blocks;
+    int64_t batch = item / groups / gemm->depth_blocks, column = panel * gemm->kernel->columns;
+    int64_t count = FW_MIN (PACK_PANELS * gemm->kernel->columns, gemm->columns - column), depth = depth_of_block (gemm, block);
+    gemm->pack_b (gemm, batch, column, count, block * gemm->block_depth, depth, fw_round_up (depth, gemm->kernel->step),
+                  gemm->block_depth, panel_at (gemm, batch, block, panel));
+  }
+}
+
+void
+fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, const char *b,
+                   int64_t panel_bytes, float *c, int64_t c_stride, bool accumulate)
+{
+  for (int64_t column = 0; column < columns; column += kernel->columns, b += panel_bytes) {
+    int width = (int) FW_MIN (kernel->columns, columns - column);
+    for (int64_t row = 0; row < rows; row += kernel->rows)
+      kernel->run ((int) FW_MIN (kernel->rows, rows - row), width, depth, a + row * kernel->row_bytes, b,
+                   c + row * c_stride + column, c_stride, accumulate);
+  }
+}
+
+typedef struct { int64_t batch, segment, row, rows, column, columns; } Piece;
+
+static Piece
+piece_of (const FwGemm *gemm, int64_t item)
+{
+  Piece piece;
+  piece.column = item % gemm->column_blocks * gemm->block_columns;
+  item /= gemm->column_blocks;
+  piece.row = item % gemm->row_blocks * gemm->block_rows;
+  item /= gemm->row_blocks;
+  piece.segment = item % gemm->segments;
+  piece.batch = item / gemm->segments;
+  piece.rows = FW_MIN (gemm->block_rows, gemm->rows - piece.row);
+  piece.columns = FW_MIN (gemm->block_columns, gemm->columns - piece.column);
+  return piece;
+}
+
+/* One depth block of one piece, whose rows lie packed at @a. */
+static void
+multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, int64_t padded, const char *a, float *c,
+                      char *panel, bool accumulate)
+{
+  const FwMicroKernel *kernel = gemm->kernel;
+  if (gemm->packed_ahead) {
+    fw_multiply_block (kernel, piece->rows, piece->columns, padded, a,
+                       panel_at (gemm, piece->batch, block, piece->column / kernel->columns), gemm->panel_bytes, c,
+                       gemm->c_stride, accumulate);
+    return;
+  }
+  for (int64_t column = 0; column < piece->columns; column += kernel->columns) {
+    int64_t width = FW_MIN (kernel->columns, piece->columns - column);
+    gemm->pack_b (gemm, piece->batch, piece->column + column, width, block * gemm->block_depth, depth_of_block (gemm, block),
+                  padded, gemm->block_depth, panel);
+    fw_multiply_block (kernel, piece->rows, width, padded, a, panel, gemm->panel_bytes, c + column, gemm->c_stride, accumulate);
+  }
+}
+
+static void
+store_partial (const FwGemm *gemm, const Piece *piece, const float *c)
+{
+  float *to = gemm->partial + ((piece->segment * gemm->batches + piece->batch) * gemm->rows + piece->row) * gemm->columns
+              + piece->column;
+  for (int64_t row = 0; row < piece->rows; row++)
+    memcpy (to + row * gemm->columns, c + row * gemm->c_stride, (size_t) piece->columns * sizeof *c);
+}
+
+static void
+multiply_range (void *context, int64_t begin, int64_t end, int worker)
+{
+  const FwGemm *gemm = context;
+  const FwMicroKernel *kernel = gemm->kernel;
+  char *a = gemm->workers + worker * gemm->worker_bytes;
+  float *c = (float *) (void *) (a + gemm->a_bytes);
+  char *panel = gemm->packed_ahead ? NULL : a + gemm->worker_bytes - gemm->panel_bytes;
+  if (kernel->begin)
+    kernel->begin ();
+  for (int64_t item = begin; item < end; item++) {
+    Piece piece = piece_of (gemm, item);
+    int64_t first = gemm->depth_blocks * piece.segment / gemm->segments;
+    int64_t past = gemm->depth_blocks * (piece.segment + 1) / gemm->segments;
+    for (int64_t block = first; block < past; block++) {
+      int64_t depth = depth_of_block (gemm, block), padded = fw_round_up (depth, kernel->step);
+      gemm->pack_a (gemm, piece.batch, piece.row, piece.rows, block * gemm->block_depth, depth, padded, a);
+      multiply_depth_block (gemm, &piece, block, padded, a, c, panel, block > first);
+    }
+    if (gemm->segments == 1)
+      gemm->finish (gemm, piece.batch, piece.row, piece.rows, piece.column, piece.columns, c, gemm->c_stride);
+    else
+      store_partial (gemm, &piece, c);
+  }
+  if (kernel->end)
+    kernel->end ();
+}
+
+static void
+join_range (void *context, int64_t begin, int64_t end, int worker)
+{
+  const FwGemm *gemm = context;
+  int64_t apart = gemm->batches * gemm->rows * gemm->columns;
+  for (int64_t item = begin; item < end; item++) {
+    float *c = gemm->partial + item * gemm->columns;
+    for (int64_t segment = 1; segment < gemm->segments; segment++)
+      row_add (c + segment * apart, c, gemm->columns);
+    gemm->finish (gemm, item / gemm->rows, item % gemm->rows, 1, 0, gemm->columns, c, gemm->columns);
+  }
+}
+
+void
+fw_gemm_run (FwGemm *gemm)
+{
+  FwParallel *parallel = gemm->call->parallel;
+  if (gemm->batches == 0 || gemm->rows == 0 || gemm->columns == 0)
+    return;
+  if (gemm->packed_ahead)
+    parallel->run (parallel, gemm->batches * gemm->depth_blocks * pack_groups (gemm), 1, pack_range, gemm);
+  int64_t items = gemm->batches * gemm->segments * gemm->row_blocks * gemm->column_blocks;
+  int64_t work = gemm->block_rows * gemm->block_columns * FW_MAX (1, gemm->depth);
+  parallel->run (parallel, items, FW_MAX (1, (1 << 23) / work), multiply_range, gemm);
+  if (gemm->segments > 1)
+    parallel->run (parallel, gemm->batches * gemm->rows, FW_MAX (1, (1 << 16) / gemm->columns), join_range, gemm);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The blocked matrix product C = A B that linear, matmul and convolution run on. The caller says how blocks of A and
+ * panels of B are packed and what becomes of finished elements of C; the driver cuts the work so that packed pieces stay in
+ * caches, and shares it out. The order of every sum depends on the shape alone. */
+#pragma once
+#include "kernels/cpu/pack.h"
+
+typedef struct FwGemm {
+  const FwKernelCall *call;
+  const FwMicroKernel *kernel;
+  int64_t batches, rows, columns, depth;
+  bool split_depth;     /* few rows and columns, much depth: cut the depth into segments too */
+  const void *operands; /* for the callbacks */
+  /* Packs rows [first, first + count) of A (columns of B) over depth [start, start + depth), filled up with zeros to
+   * @padded. */
+  void (*pack_a) (const struct FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth,
+                  int64_t padded, char *to);
+  void (*pack_b) (const struct FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth,
+                  int64_t padded, int64_t panel_depth, char *to);
+  /* Takes a finished piece of C, @rows x @columns from (@row, @column), and may change it. */
+  void (*finish) (const struct FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns,
+                  float *c, int64_t c_stride);
+
+  int64_t row_blocks, block_rows;         /* rows of C in blocks */
+  int64_t column_blocks, block_columns;   /* columns of C in blocks */
+  int64_t depth_blocks, block_depth;      /* the depth in blocks that one panel holds */
+  int64_t segments;                       /* of whole depth blocks, when the depth is split */
+  bool packed_ahead;                      /* B is packed whole before the products begin */
+  int64_t panels, panel_bytes, a_bytes, c_stride, worker_bytes;
+  char *packed, *workers;
+  float *partial;                         /* [segments][batches][rows][columns] when segments > 1 */
+} FwGemm;
+
+/* What a callback is asked for at once, at most. */
+enum { FW_MAX_BLOCK_ROWS = 160, FW_MAX_BLOCK_DEPTH = 512 };
+
+#define fw_gemm_plan FW_ISA (fw_gemm_plan)
+#define fw_gemm_run FW_ISA (fw_gemm_run)
+#define fw_multiply_block FW_ISA (fw_multiply_block)
+
+/* Fills the fields after finish. Returns the bytes of scratch wanted at @gemm->call->scratch. */
+size_t fw_gemm_plan (FwGemm *gemm);
+void fw_gemm_run (FwGemm *gemm);
+
+/* C = A B (or +=) of packed blocks in the calling thread; @depth is the padded one, panels are @panel_bytes apart. */
+void fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a,
+                        const char *b, int64_t panel_bytes, float *c, int64_t c_stride, bool accumulate);

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * linear, with bias, function, gate and residual applied to finished pieces while they are in the cache, and
+ * linear_grad_weight. */
+#include "kernels/cpu/functions.h"
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/row-math.h"
+#include "kernels/cpu/rows.h"
+#include "kernels/cpu/run.h"
+#include "kernels/cpu/sums.h"
+
+enum { Y, X, H, GATE, PRE, LINEAR_TENSORS }; /* the tensors walked */
+
+typedef struct {
+  FwRows rows;
+  bool transposed;
+  const FwFunctionKernel *function;
+} Linear;
+
+/* Offsets of rows [first, first + count) of one walked tensor. */
+static void
+list_offsets (const FwRows *rows, int tensor, int64_t first, int64_t count, int64_t *offset)
+{
+  FwCursor cursor;
+  fw_rows_seek (rows, first, &cursor);
+  for (int64_t i = 0; i < count; i++, fw_rows_next (rows, &cursor))
+    offset[i] = cursor.offset[tensor];
+}
+
+static void
+linear_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded,
+               char *to)
+{
+  const Linear *linear = gemm->operands;
+  const FwTensor *x = &gemm->call->in[0];
+  int64_t offset[FW_MAX_BLOCK_ROWS];
+  list_offsets (&linear->rows, X, first, count, offset);
+  FwLines lines = { .data = x->data, .dtype = x->dtype, .offset = offset, .step = 1 };
+  fw_pack_rows (gemm->kernel, to, &lines, start, count, depth, padded);
+}
+
+static void
+linear_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded,
+               int64_t panel_depth, char *to)
+{
+  const Linear *linear = gemm->operands;
+  const FwTensor *w = &gemm->call->in[1];
+  int64_t line = linear->transposed ? start : first;
+  FwLines lines = { .data = (const char *) w->data + (size_t) (line * w->stride[0]) * fw_dtype_size (w->dtype),
+                    .dtype = w->dtype, .stride = w->stride[0], .step = w->stride[1] };
+  if (linear->transposed)
+    fw_pack_columns_across (gemm->kernel, to, panel_depth, &lines, first, count, depth, padded);
+  else
+    fw_pack_columns (gemm->kernel, to, panel_depth, &lines, start, count, depth, padded);
+}
+
+/* c = h + gate * c, where h or gate may be absent. */
+static void
+add_residual (const FwKernelCall *call, const Linear *linear, const FwCursor *cursor, int64_t column, int64_t columns, float *c)
+{
+  const FwTensor *h = &call->in[3], *gate = &call->in[4];
+  float buffer[FW_RUN];
+  for (int64_t start = 0; start < columns; start += FW_RUN) {
+    int64_t count = FW_MIN (columns - start, FW_RUN);
+    if (fw_present (gate)) {
+      int64_t step = linear->rows.step[GATE];
+      const float *g = fw_run_load (gate, cursor->offset[GATE] + (column + start) * step, step, count, buffer);
+      for (int64_t i = 0; i < count; i += VEC)
+        row_store (c + start, i, count, row_load (c + start, i, count) * row_load (g, i, count));
+    }
+    if (fw_present (h)) {
+      int64_t step = linear->rows.step[H];
+      row_add (fw_run_load (h, cursor->offset[H] + (column + start) * step, step, count, buffer), c + start, count);
+    }
+  }
+}
+
+static void
+linear_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns, float *c,
+               int64_t c_stride)
+{
+  const Linear *linear = gemm->operands;
+  const FwKernelCall *call = gemm->call;
+  const FwTensor *bias = &call->in[2], *y = &call->out[0], *pre = &call->out[1];
+  float buffer[FW_RUN];
+  FwCursor cursor;
+  fw_rows_seek (&linear->rows, row, &cursor);
+  for (int64_t r = 0; r < rows; r++, c += c_stride, fw_rows_next (&linear->rows, &cursor)) {
+    for (int64_t start = 0; fw_present (bias) && start < columns; start += FW_RUN) {
+      int64_t count = FW_MIN (columns - start, FW_RUN), step = bias->stride[0];
+      row_add (fw_run_load (bias, (column + start) * step, step, count, buffer), c + start, count);
+    }
+    if (fw_present (pre))
+      fw_run_store (pre, cursor.offset[PRE] + column, columns, c);
+    if (linear->function->apply)
+      linear->function->apply (c, c, columns, 0, 0);
+    add_residual (call, linear, &cursor, column, columns, c);
+    fw_run_store (y, cursor.offset[Y] + column, columns, c);
+  }
+}
+
+static size_t
+plan_linear (FwGemm *gemm, Linear *linear, const FwKernelCall *call)
+{
+  const FwLinearAttributes *attributes = call->attributes;
+  const FwTensor *x = &call->in[0], *y = &call->out[0];
+  *linear = (Linear) { .transposed = attributes->transposed, .function = &fw_functions[attributes->function] };
+  fw_rows_init (&linear->rows, LINEAR_TENSORS, (const FwTensor *[]) { y, x, &call->in[3], &call->in[4], &call->out[1] }, false);
+  *gemm = (FwGemm) { .call = call, .kernel = fw_micro_for (x->dtype), .batches = 1, .rows = linear->rows.rows,
+                     .columns = y->dim[y->rank - 1], .depth = x->dim[x->rank - 1], .operands = linear,
+                     .pack_a = linear_pack_a, .pack_b = linear_pack_b, .finish = linear_finish };
+  return fw_gemm_plan (gemm);
+}
+
+size_t
+fw_linear_scratch (const FwKernelCall *call)
+{
+  FwGemm gemm;
+  Linear linear;
+  return plan_linear (&gemm, &linear, call);
+}
+
+void
+fw_linear_run (const FwKernelCall *call)
+{
+  FwGemm gemm;
+  Linear linear;
+  plan_linear (&gemm, &linear, call);
+  fw_gemm_run (&gemm);
+}
+
+enum { DY, GRAD_X, GRAD_TENSORS };
+
+static void
+grad_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded,
+             char *to)
+{
+  const FwTensor *dy = &gemm->call->in[1];
+  int64_t offset[FW_MAX_BLOCK_DEPTH];
+  list_offsets (gemm->operands, DY, start, depth, offset);
+  FwLines lines = { .data = dy->data, .dtype = dy->dtype, .offset = offset, .step = 1 };
+  fw_pack_rows_across (gemm->kernel, to, &lines, first, count, depth, padded);
+}
+
+static void
+grad_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded,
+             int64_t panel_depth, char *to)
+{
+  const FwTensor *x = &gemm->call->in[0];
+  int64_t offset[FW_MAX_BLOCK_DEPTH];
+  list_offsets (gemm->operands, GRAD_X, start, depth, offset);
+  FwLines lines = { .data = x->data, .dtype = x->dtype, .offset = offset, .step = 1 };
+  fw_pack_columns_across (gemm->kernel, to, panel_depth, &lines, first, count, depth, padded);
+}
+
+static void
+grad_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns, float *c,
+             int64_t c_stride)
+{
+  const FwTensor *dw = &gemm->call->out[0];
+  for (int64_t r = 0; r < rows; r++)
+    fw_run_store (dw, (row + r) * dw->stride[0] + column, columns, c + r * c_stride);
+}
+
+static void
+bias_add (const FwSums *sums, const int64_t *offset, int64_t count, float *const *sum, float *work)
+{
+  row_add (fw_run_load (&sums->call->in[1], offset[0], sums->kept.step[0], count, work), sum[0], count);
+}
+
+/* Where the columns begin follows from the walked tensor, whose step along the row is 1. */
+static void
+bias_finish (const FwSums *sums, const int64_t *offset, int64_t count, float *const *sum)
+{
+  fw_run_store (&sums->call->out[1], offset[0], count, sum[0]);
+}
+
+static size_t
+plan_bias (FwSums *sums, const FwKernelCall *call)
+{
+  const FwTensor *dy = &call->in[1];
+  *sums = (FwSums) { .call = call, .add = bias_add, .finish = bias_finish };
+  return fw_sums_init (sums, 1, &dy, (1u << (dy->rank - 1)) - 1u);
+}
+
+static size_t
+plan_grad (FwGemm *gemm, FwRows *rows, const FwKernelCall *call)
+{
+  const FwTensor *x = &call->in[0], *dy = &call->in[1];
+  fw_rows_init (rows, GRAD_TENSORS, (const FwTensor *[]) { dy, x }, false);
+  bool bf16 = x->dtype == FW_DTYPE_BF16 || dy->dtype == FW_DTYPE_BF16;
+  *gemm = (FwGemm) { .call = call, .kernel = fw_micro_for (bf16 ? FW_DTYPE_BF16 : FW_DTYPE_F32), .batches = 1,
+                     .rows = dy->dim[dy->rank - 1], .columns = x->dim[x->rank - 1], .depth = rows->rows, .split_depth = true,
+                     .operands = rows, .pack_a = grad_pack_a, .pack_b = grad_pack_b, .finish = grad_finish };
+  return fw_gemm_plan (gemm);
+}
+
+size_t
+fw_linear_grad_weight_scratch (const FwKernelCall *call)
+{
+  FwGemm gemm;
+  FwRows rows;
+  FwSums sums;
+  size_t product = plan_grad (&gemm, &rows, call), bias = plan_bias (&sums, call);
+  return FW_MAX (product, bias);
+}
+
+void
+fw_linear_grad_weight_run (const FwKernelCall *call)
+{
+  if (fw_present (&call->out[1])) {
+    FwSums sums;
+    plan_bias (&sums, call);
+    fw_sums_run (&sums);
+  }
+  if (fw_present (&call->out[0])) {
+    FwGemm gemm;
+    FwRows rows;
+    plan_grad (&gemm, &rows, call);
+    fw_gemm_run (&gemm);
+  }
+}

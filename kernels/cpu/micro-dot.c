@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The bf16 microkernel of AVX512-BF16: pairs of A, broadcast, times pairs of each column of B, summed in f32. Fast where
+ * vdpbf16ps has the rate of the f32 multiply-add (AMD); processors on which it has not have AMX. */
+#include "kernels/cpu/micro.h"
+#include "kernels/cpu/vec.h"
+
+#define ROWS 14
+#define EACH_ROW_COUNT(X) X (1) X (2) X (3) X (4) X (5) X (6) X (7) X (8) X (9) X (10) X (11) X (12) X (13) X (14)
+enum { VECTORS = 2, COLUMNS = VECTORS * VEC, DEPTH = 512, ROW_BYTES = DEPTH * 2 + 64 };
+
+static FW_ALWAYS_INLINE void
+multiply (const int rows, const int vectors, int64_t depth, const char *a, const char *b, float *c, int64_t c_stride,
+          bool accumulate)
+{
+  FwVec sum[ROWS][VECTORS];
+  FW_UNROLL
+  for (int r = 0; r < rows; r++) {
+    FW_UNROLL
+    for (int v = 0; v < vectors; v++)
+      sum[r][v] = accumulate ? vec_load (c + r * c_stride + v * VEC) : vec_zero ();
+  }
+  for (int64_t pair = 0; pair < depth / 2; pair++, b += COLUMNS * 4) {
+    __m512bh column[VECTORS];
+    FW_UNROLL
+    for (int v = 0; v < vectors; v++)
+      column[v] = (__m512bh) bits_load (b + v * VEC * 4);
+    FW_UNROLL
+    for (int r = 0; r < rows; r++) {
+      __m512bh numbers = (__m512bh) bits_set (*(const int *) (const void *) (a + r * ROW_BYTES + pair * 4));
+      FW_UNROLL
+      for (int v = 0; v < vectors; v++)
+        sum[r][v] = _mm512_dpbf16_ps (sum[r][v], numbers, column[v]);
+    }
+  }
+  FW_UNROLL
+  for (int r = 0; r < rows; r++) {
+    FW_UNROLL
+    for (int v = 0; v < vectors; v++)
+      vec_store (c + r * c_stride + v * VEC, sum[r][v]);
+  }
+}
+
+#define DEFINE_TILES(count) \
+  static void tile_##count##_1 (int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, bool accumulate) \
+  { multiply (count, 1, depth, a, b, c, c_stride, accumulate); } \
+  static void tile_##count##_2 (int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, bool accumulate) \
+  { multiply (count, 2, depth, a, b, c, c_stride, accumulate); }
+EACH_ROW_COUNT (DEFINE_TILES)
+
+#define TILE_ROW(count) { tile_##count##_1, tile_##count##_2 },
+static void (*const tiles[ROWS][VECTORS]) (int64_t, const char *, const char *, float *, int64_t, bool) = {
+  EACH_ROW_COUNT (TILE_ROW)
+};
+
+static void
+run (int rows, int columns, int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, bool accumulate)
+{
+  tiles[rows - 1][(columns - 1) / VEC] (depth, a, b, c, c_stride, accumulate);
+}
+
+const FwMicroKernel fw_micro_bf16 = {
+  .bf16 = true, .rows = ROWS, .columns = COLUMNS, .depth = DEPTH, .unit = 2, .step = 2, .row_bytes = ROW_BYTES, .run = run,
+};

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The f32 microkernel: one multiply-add of a broadcast number of A with each vector of B's row. */
+#include "kernels/cpu/micro.h"
+#include "kernels/cpu/vec.h"
+
+#ifdef __AVX512F__
+#define ROWS 14
+#define EACH_ROW_COUNT(X) X (1) X (2) X (3) X (4) X (5) X (6) X (7) X (8) X (9) X (10) X (11) X (12) X (13) X (14)
+#else
+#define ROWS 6
+#define EACH_ROW_COUNT(X) X (1) X (2) X (3) X (4) X (5) X (6)
+#endif
+enum { VECTORS = 2, COLUMNS = VECTORS * VEC, DEPTH = 256, ROW_BYTES = DEPTH * 4 + 64 };
+
+static FW_ALWAYS_INLINE void
+multiply (const int rows, const int vectors, int64_t depth, const char *a, const float *b, float *c, int64_t c_stride,
+          bool accumulate)
+{
+  FwVec sum[ROWS][VECTORS];
+  FW_UNROLL
+  for (int r = 0; r < rows; r++) {
+    FW_UNROLL
+    for (int v = 0; v < vectors; v++)
+      sum[r][v] = accumulate ? vec_load (c + r * c_stride + v * VEC) : vec_zero ();
+  }
+  for (int64_t k = 0; k < depth; k++, b += COLUMNS) {
+    FwVec column[VECTORS];
+    FW_UNROLL
+    for (int v = 0; v < vectors; v++)
+      column[v] = vec_load (b + v * VEC);
+    FW_UNROLL
+    for (int r = 0; r < rows; r++) {
+      FwVec number = vec_set (*(const float *) (a + r * ROW_BYTES + k * 4));
+      FW_UNROLL
+      for (int v = 0; v < vectors; v++)
+        sum[r][v] = vec_fma (number, column[v], sum[r][v]);
+    }
+  }
+  FW_UNROLL
+  for (int r = 0; r < rows; r++) {
+    FW_UNROLL
+    for (int v = 0; v < vectors; v++)
+      vec_store (c + r * c_stride + v * VEC, sum[r][v]);
+  }
+}
+
+#define DEFINE_TILES(count) \
+  static void tile_##count##_1 (int64_t depth, const char *a, const float *b, float *c, int64_t c_stride, bool accumulate) \
+  { multiply (count, 1, depth, a, b, c, c_stride, accumulate); } \
+  static void tile_##count##_2 (int64_t depth, const char *a, const float *b, float *c, int64_t c_stride, bool accumulate) \
+  { multiply (count, 2, depth, a, b, c, c_stride, accumulate); }
+EACH_ROW_COUNT (DEFINE_TILES)
+
+#define TILE_ROW(count) { tile_##count##_1, tile_##count##_2 },
+static void (*const tiles[ROWS][VECTORS]) (int64_t, const char *, const float *, float *, int64_t, bool) = {
+  EACH_ROW_COUNT (TILE_ROW)
+};
+
+static void
+run (int rows, int columns, int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, bool accumulate)
+{
+  tiles[rows - 1][(columns - 1) / VEC] (depth, a, (const float *) (const void *) b, c, c_stride, accumulate);
+}
+
+const FwMicroKernel fw_micro_f32 = {
+  .rows = ROWS, .columns = COLUMNS, .depth = DEPTH, .unit = 1, .step = 1, .row_bytes = ROW_BYTES, .run = run,
+};

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Microkernels: the innermost matrix product, a tile of C kept in registers while A's rows and B's columns stream by.
+ *
+ * A block of A is kept row by row, row_bytes apart, each row's depth contiguous. A panel of B holds `columns` columns:
+ * for each unit of depth (one f32, or a pair of bf16) the units of all its columns side by side, so a unit always takes
+ * four bytes. C is f32. Depth is filled up with zeros to a multiple of `step`; rows and columns beyond those asked for hold
+ * anything and are computed along, so blocks of A and C have room for whole tiles. */
+#pragma once
+#include "kernels/cpu/isa.h"
+
+typedef struct {
+  bool bf16;          /* A and B hold bf16, else f32 */
+  int rows, columns;  /* of the largest tile */
+  int depth;          /* the longest depth of one block */
+  int unit;           /* numbers of a unit of depth: 1 or 2 */
+  int step;           /* depth comes in multiples of this, in numbers */
+  int row_bytes;      /* between rows of a block of A */
+  /* C = A B, or += with @accumulate, for rows <= kernel->rows and columns <= kernel->columns. */
+  void (*run) (int rows, int columns, int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, bool accumulate);
+  /* Around a series of runs in one thread; NULL where the processor needs nothing of the kind. */
+  void (*begin) (void);
+  void (*end) (void);
+} FwMicroKernel;
+
+/* Blocks of A and C have room for a multiple of this many rows, whatever the kernel. */
+enum { FW_ROW_PADDING = 32 };
+
+#define fw_micro_f32 FW_ISA (fw_micro_f32)
+#define fw_micro_bf16 FW_ISA (fw_micro_bf16)
+extern const FwMicroKernel fw_micro_f32, fw_micro_bf16;
+
+/* The kernel for products of @activations with anything: bf16 where activations are bf16 and the processor multiplies such
+ * numbers, else f32. */
+static inline const FwMicroKernel *
+fw_micro_for (FwDtype activations)
+{
+#ifdef FW_BF16_PRODUCTS
+  return activations == FW_DTYPE_BF16 ? &fw_micro_bf16 : &fw_micro_f32;
+#else
+  return &fw_micro_f32;
+#endif
+}
+
+/* The bytes of one panel of @depth. */
+static inline int64_t
+fw_panel_bytes (const FwMicroKernel *kernel, int64_t depth)
+{
+  return fw_round_up (depth, kernel->step) / kernel->unit * kernel->columns * 4;
+}
+
+/* Loops are unrolled wholly, so that arrays of accumulators stay in registers. */
+#ifdef __clang__
+#define FW_UNROLL _Pragma ("clang loop unroll(full)")
+#else
+#define FW_UNROLL _Pragma ("GCC unroll 32")
+#endif
