@@ -19,7 +19,7 @@ none "own files are included by their path from the top" \
 none "no source file is longer than 600 lines" "$(wc -l $sources | awk '$1 > 600 && $2 != "total" { print $2 ": " $1 " lines" }')"
 none "every source file opens with its licence and a comment that says what it is" "$(awk '
   FNR == 1 { first = $0 }
-  FNR == 2 && (first !~ /^\/\* SPDX-License-Identifier: Apache-2.0/ || $0 !~ /^ \* .+/) { print FILENAME }' $sources)"
+  FNR == 2 && (first !~ /^(\/\*|\/\/) SPDX-License-Identifier: Apache-2.0/ || $0 !~ /^( \*|\/\/) .+/) { print FILENAME }' $sources)"
 none "every script opens with its licence and a comment that says what it is" \
   "$(for script in app/run app/*.sh tests/run tests/*.sh tests/*/*.sh .ci/run; do
     grep -v '^#!' "$script" | head -n 2 | grep -qzP '^# SPDX-License-Identifier: Apache-2.0\n# .+' || echo "$script"
