@@ -212,6 +212,44 @@ test_damaged_models (void)
   g_assert_error (error, FW_ERROR, FW_ERROR_IO);
 }
 
+/* The normalisation map of a model: a size, the units of a trie, then texts its values point into. One unit or value that leads
+ * outside would make the library read there. */
+static void
+test_hostile_normalisation (void)
+{
+  static const char before_map[] = "nmt_nfkc\x12";
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = data_path ("spiece.model");
+  gsize size;
+  g_autofree char *model = fw_file_read (path, 1 << 20, &size, &error);
+  g_assert_no_error (error);
+  char *map = memmem (model, size, before_map, strlen (before_map));
+  g_assert_nonnull (map);
+  map += strlen (before_map) + 3;  /* the map's length takes three bytes */
+  guint32 trie_bytes, units[] = { 0xfffffc00u, 0xfffffe00u };
+  memcpy (&trie_bytes, map, 4);
+  g_assert_cmpuint (GUINT32_FROM_LE (trie_bytes), ==, 179200);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (units); i++) {
+    g_autofree char *copy = g_memdup2 (model, size);
+    guint32 root = GUINT32_TO_LE (units[i]);
+    memcpy (copy + (map - model) + 4, &root, 4);
+    g_autoptr (GError) fault = NULL;
+    g_assert_null (fw_sentencepiece_load_bytes (copy, size, "hostile", &fault));
+    g_assert_error (fault, FW_ERROR, FW_ERROR_FORMAT);
+    g_assert_nonnull (strstr (fault->message, "points outside itself"));
+  }
+  static const guint32 sizes[] = { 0, 1020, 179201, 1u << 30, 0xfffffffcu };
+  for (gsize i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    g_autofree char *copy = g_memdup2 (model, size);
+    guint32 bytes = GUINT32_TO_LE (sizes[i]);
+    memcpy (copy + (map - model), &bytes, 4);
+    g_autoptr (GError) fault = NULL;
+    g_assert_null (fw_sentencepiece_load_bytes (copy, size, "hostile", &fault));
+    g_assert_error (fault, FW_ERROR, FW_ERROR_FORMAT);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -221,5 +259,6 @@ main (int argc, char **argv)
   g_test_add_func ("/tokenizer/special-tokens", test_special_tokens);
   g_test_add_func ("/tokenizer/training", test_training);
   g_test_add_func ("/tokenizer/damaged-models", test_damaged_models);
+  g_test_add_func ("/tokenizer/hostile-normalisation", test_hostile_normalisation);
   return g_test_run ();
 }
