@@ -154,8 +154,8 @@ fw_file_write (const char *path, gconstpointer data, gsize size, GError **error)
 }
 
 /* Opening a FIFO would block for ever, so the kind is asked of the open descriptor, which was opened without blocking. */
-static int
-open_regular (const char *path, GError **error)
+int
+fw_file_open (const char *path, GError **error)
 {
   int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) {
@@ -173,7 +173,7 @@ open_regular (const char *path, GError **error)
 GMappedFile *
 fw_file_map (const char *path, GError **error)
 {
-  int fd = open_regular (path, error);
+  int fd = fw_file_open (path, error);
   if (fd < 0)
     return NULL;
   GError *cause = NULL;

@@ -23,11 +23,22 @@ gpointer child_map (int fd, gsize size);
 void child_pipeline_fault (GstMessage *message, const char *hint) G_GNUC_NORETURN;
 
 /* The two kinds of work; each runs to its end and returns when the engine has had its last answer. */
-void child_encode (const FwMessage *request, const int *fds, int n_fds);
 void child_list (void);
+void child_encode (const FwMessage *request, const int *fds, int n_fds);
+void child_decode (const FwMessage *request, const int *fds, int n_fds);
+void child_probe (const FwMessage *request, const int *fds, int n_fds);
 
 /* A new buffer with the RGB frame converted to @info's format: I420, NV12, Y444 or BGRx. */
 GstBuffer *child_buffer_from_rgb (const GstVideoInfo *info, const guint8 *rgb);
+
+/* The raw formats that child_sample_to_rgb() reads. */
+GstCaps *child_readable_caps (void);
+
+/* The size of a decoded sample; FALSE where it is no picture. */
+gboolean child_sample_size (GstSample *sample, int *width, int *height);
+
+/* Converts a decoded sample to packed RGB, turned clockwise by @rotation degrees. FALSE where it is damaged. */
+gboolean child_sample_to_rgb (GstSample *sample, int rotation, guint8 *rgb);
 
 /* One way of encoding a format, in the order they are tried. */
 typedef struct {
