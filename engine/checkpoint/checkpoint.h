@@ -20,7 +20,7 @@ typedef struct {
  * ({"state_dict": ...}, {"ema": ...}) are entered as fw_checkpoint_open_part() says with part NULL. Files are mapped, no
  * tensor is read. Any thread; the result may be used from one thread at a time. Free with fw_checkpoint_close(). */
 FwCheckpoint *fw_checkpoint_open (const char *path, GError **error);
-/* The same, choosing the sub-dictionary of a pickle: "state_dict", "ema", "module", ... ; "" = the root itself;
+/* The same, choosing the sub-dictionary of a pickle (other files have no parts): "state_dict", "ema", ... ; "" = the root itself;
  * NULL = the first of "ema", "state_dict", "model", "module" that is a dictionary with tensors, else the root. Tensors in
  * nested dictionaries and lists are named by joining keys and indices with "/". */
 FwCheckpoint *fw_checkpoint_open_part (const char *path, const char *part, GError **error);
@@ -34,7 +34,8 @@ const FwCheckpointTensor *fw_checkpoint_find (const FwCheckpoint *checkpoint, co
 /* Copies @tensor densely (row-major) into @destination, converted to @dtype, which has room for all its elements.
  * Float types convert among each other, integers among each other; anything else is an error. */
 gboolean fw_checkpoint_read (FwCheckpoint *checkpoint, const FwCheckpointTensor *tensor, FwDtype dtype, gpointer destination, GError **error);
-/* The tensor's bytes in the mapped file if they are dense, little-endian and uncompressed, else NULL. Valid until close. */
+/* The tensor's bytes in the mapped file if they are dense, little-endian, uncompressed and aligned to their type, else NULL.
+ * Valid until close. */
 gconstpointer fw_checkpoint_map (FwCheckpoint *checkpoint, const FwCheckpointTensor *tensor);
 /* String metadata of a safetensors file (__metadata__), or NULL. Owned by the checkpoint. */
 const char *fw_checkpoint_metadata (const FwCheckpoint *checkpoint, const char *key);

@@ -144,11 +144,22 @@ make_size (FwPickle *pickle, const FwPickleValue *callable, const FwPickleValue 
   return tuple != NULL ? tuple : fw_pickle_new (pickle, FW_PICKLE_TUPLE, error);
 }
 
-/* Only the empty call is written by PyTorch; the items follow. */
+/* Empty with the items to follow or, as Python 2 wrote it, with a list of (key, value) pairs. */
 static FwPickleValue *
 make_dict (FwPickle *pickle, const FwPickleValue *callable, const FwPickleValue *arguments, GError **error)
 {
-  return fw_pickle_new (pickle, FW_PICKLE_DICT, error);
+  FwPickleValue *dict = fw_pickle_new (pickle, FW_PICKLE_DICT, error);
+  const FwPickleValue *pairs = item (arguments, 0, FW_PICKLE_LIST);
+  if (pairs == NULL && arguments->list.count > 0)
+    return fail (pickle, error, "a dictionary is described in a way PyTorch does not write");
+  for (guint i = 0; dict != NULL && pairs != NULL && i < pairs->list.count; i++) {
+    const FwPickleValue *pair = pairs->list.items[i];
+    if ((pair->kind != FW_PICKLE_LIST && pair->kind != FW_PICKLE_TUPLE) || pair->list.count != 2)
+      return fail (pickle, error, "a dictionary is described in a way PyTorch does not write");
+    fw_pickle_append (dict, pair->list.items[0]);
+    fw_pickle_append (dict, pair->list.items[1]);
+  }
+  return dict;
 }
 
 static FwPickleValue *

@@ -364,6 +364,30 @@ test_float8 (void)
   remove_folder (folder);
 }
 
+/* A deflated storage is checked against its CRC when it is read. */
+static void
+test_wrong_crc (void)
+{
+  g_autofree char *seed = data_path ("recompressed_deflate.pth"), *bytes = NULL, *folder = make_folder (), *path = scratch_path (folder, "crc.pth");
+  gsize size, changed = 0;
+  g_assert_true (g_file_get_contents (seed, &bytes, &size, NULL));
+  for (gsize i = 0; i + 46 + 6 < size; i++)
+    if (memcmp (bytes + i, "PK\1\2", 4) == 0 && g_strstr_len (bytes + i + 46, (guint8) bytes[i + 28], "data/0") != NULL) {
+      bytes[i + 16] ^= 1;
+      changed++;
+    }
+  g_assert_cmpuint (changed, ==, 1);
+  put_file (path, bytes, size);
+  GError *error = NULL;
+  g_autoptr (FwCheckpoint) checkpoint = fw_checkpoint_open (path, &error);
+  g_assert_no_error (error);
+  float values[256];
+  g_assert_false (fw_checkpoint_read (checkpoint, fw_checkpoint_find (checkpoint, "w"), FW_DTYPE_F32, values, &error));
+  g_assert_error (error, FW_ERROR, FW_ERROR_FORMAT);
+  g_clear_error (&error);
+  remove_folder (folder);
+}
+
 /* Opens what may be damaged in any way and reads all of it that is not absurdly large. */
 static gboolean
 open_and_read (const char *path)
@@ -419,7 +443,7 @@ main (int argc, char **argv)
 {
   static const char *const valid[] = {
     "zip_all_dtypes.pth", "nested_state_dict_ema_module.ckpt", "views_shared_storage.pt", "big_endian.pth", "recompressed_deflate.pth",
-    "legacy.pth", "opaque_objects.ckpt", "self_reference.pth", "protocol5.pth", "float8.pth", "zip64.pth",
+    "legacy.pth", "opaque_objects.ckpt", "self_reference.pth", "protocol5.pth", "float8.pth", "zip64.pth", "python2.pth",
   };
   g_test_init (&argc, &argv, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS (valid); i++) {
@@ -433,6 +457,7 @@ main (int argc, char **argv)
   g_test_add_func ("/checkpoint/folders", test_folders);
   g_test_add_func ("/checkpoint/write", test_write);
   g_test_add_func ("/checkpoint/float8", test_float8);
+  g_test_add_func ("/checkpoint/wrong-crc", test_wrong_crc);
   g_test_add_func ("/checkpoint/flipped-bytes", test_flipped_bytes);
   return g_test_run ();
 }
