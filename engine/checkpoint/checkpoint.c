@@ -142,7 +142,8 @@ fw_checkpoint_find (const FwCheckpoint *checkpoint, const char *name)
 }
 
 gboolean
-fw_checkpoint_read (FwCheckpoint *checkpoint, const FwCheckpointTensor *tensor, FwDtype dtype, gpointer destination, GError **error)
+fw_checkpoint_read (FwCheckpoint *checkpoint, const FwCheckpointTensor *tensor, FwDtype dtype, gpointer destination,
+                    GError **error)
 {
   const FwCheckpointEntry *entry = (const FwCheckpointEntry *) tensor;
   FwCheckpointFile *file = g_ptr_array_index (checkpoint->files, entry->file);

@@ -33,7 +33,8 @@ const FwCheckpointTensor *fw_checkpoint_find (const FwCheckpoint *checkpoint, co
 
 /* Copies @tensor densely (row-major) into @destination, converted to @dtype, which has room for all its elements.
  * Float types convert among each other, integers among each other; anything else is an error. */
-gboolean fw_checkpoint_read (FwCheckpoint *checkpoint, const FwCheckpointTensor *tensor, FwDtype dtype, gpointer destination, GError **error);
+gboolean fw_checkpoint_read (FwCheckpoint *checkpoint, const FwCheckpointTensor *tensor, FwDtype dtype, gpointer destination,
+                             GError **error);
 /* The tensor's bytes in the mapped file if they are dense, little-endian, uncompressed and aligned to their type, else NULL.
  * Valid until close. */
 gconstpointer fw_checkpoint_map (FwCheckpoint *checkpoint, const FwCheckpointTensor *tensor);

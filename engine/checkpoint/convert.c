@@ -116,13 +116,15 @@ fw_convert_elements (gconstpointer source, FwDtype from, gsize count, FwDtype to
   }
   gboolean floating = family_of (from) == FLOATING;
   if (floating != (family_of (to) == FLOATING) || is_float8 (to)) {
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "%s values cannot be read as %s", fw_dtype_name (from), fw_dtype_name (to));
+    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "%s values cannot be read as %s", fw_dtype_name (from),
+                 fw_dtype_name (to));
     return FALSE;
   }
   if (floating) {
     convert_floats (source, from, count, to, destination);
   } else if (!convert_integers (source, from, count, to, destination)) {
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "a value of type %s does not fit %s", fw_dtype_name (from), fw_dtype_name (to));
+    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "a value of type %s does not fit %s", fw_dtype_name (from),
+                 fw_dtype_name (to));
     return FALSE;
   }
   return TRUE;
@@ -152,7 +154,8 @@ gather (const guint8 *row, gint64 stride, gsize count, gsize size, guint8 *block
 }
 
 static gboolean
-convert_row (const guint8 *row, gboolean swapped, gint64 stride, gsize count, FwDtype from, FwDtype to, guint8 *destination, GError **error)
+convert_row (const guint8 *row, gboolean swapped, gint64 stride, gsize count, FwDtype from, FwDtype to, guint8 *destination,
+             GError **error)
 {
   gsize size = fw_dtype_size (from);
   if (from == to && from != FW_DTYPE_BOOL && !swapped && stride == 1) {
@@ -172,7 +175,8 @@ convert_row (const guint8 *row, gboolean swapped, gint64 stride, gsize count, Fw
 }
 
 gboolean
-fw_convert_tensor (const guint8 *bytes, gboolean swapped, const FwCheckpointTensor *tensor, FwDtype dtype, gpointer destination, GError **error)
+fw_convert_tensor (const guint8 *bytes, gboolean swapped, const FwCheckpointTensor *tensor, FwDtype dtype, gpointer destination,
+                   GError **error)
 {
   FwTensor view = { .dtype = tensor->dtype, .rank = tensor->rank };
   memcpy (view.dim, tensor->dim, sizeof view.dim);
@@ -186,7 +190,8 @@ fw_convert_tensor (const guint8 *bytes, gboolean swapped, const FwCheckpointTens
   gint64 at[FW_MAX_RANK] = { 0 }, position = 0, size = (gint64) fw_dtype_size (tensor->dtype);
   guint8 *output = destination;
   for (;;) {
-    if (!convert_row (bytes + position * size, swapped, tensor->stride[last], (gsize) tensor->dim[last], tensor->dtype, dtype, output, error))
+    if (!convert_row (bytes + position * size, swapped, tensor->stride[last], (gsize) tensor->dim[last], tensor->dtype, dtype,
+                      output, error))
       return FALSE;
     output += (gsize) tensor->dim[last] * fw_dtype_size (dtype);
     int axis = last - 1;

@@ -45,7 +45,8 @@ static gboolean
 refuse_stranger (const FwCheckpointFile *file, GError **error)
 {
   static const struct { const char *start, *reason; } strangers[] = {
-    { "version https://git-lfs", "it is only a Git LFS pointer, not the weights; run “git lfs pull” or download the file itself" },
+    { "version https://git-lfs",
+      "it is only a Git LFS pointer, not the weights; run “git lfs pull” or download the file itself" },
     { "<!doctype", "it is a web page, not the weights; the download went wrong, fetch it again" },
     { "<html", "it is a web page, not the weights; the download went wrong, fetch it again" },
     { "<?xml", "it is an XML page, not the weights; the download went wrong, fetch it again" },
@@ -127,7 +128,8 @@ fw_checkpoint_file_bytes (FwCheckpointFile *file, guint index, GError **error)
   if (!storage->deflated)
     return file->data + storage->position;
   if (storage->inflated == NULL)
-    storage->inflated = fw_zip_inflate (file->data + storage->position, storage->stored, storage->size, storage->checksum, &fault);
+    storage->inflated = fw_zip_inflate (file->data + storage->position, storage->stored, storage->size, storage->checksum,
+                                        &fault);
   if (storage->inflated == NULL)
     fw_checkpoint_refuse (file->path, error, "%s", fault);
   return storage->inflated;

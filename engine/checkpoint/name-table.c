@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Rewriting canonical names into the spellings of a table, and what follows from it: finding, loading, comparing. */
+ * Rewriting canonical names into the spellings of a table, and what follows from it: finding, comparing. */
 #include "engine/checkpoint/name-table.h"
 #include "engine/checkpoint/identify.h"
 
@@ -106,7 +106,8 @@ typedef void (*Visit) (const FwCheckpointTensor *tensor, gpointer data);
 
 /* Visits every tensor of the file that is @canonical in some spelling below @prefix. */
 static void
-visit_below (const FwCheckpoint *checkpoint, const FwNameTable *table, const char *prefix, const char *canonical, Visit visit, gpointer data)
+visit_below (const FwCheckpoint *checkpoint, const FwNameTable *table, const char *prefix, const char *canonical, Visit visit,
+             gpointer data)
 {
   const FwCheckpointTensor *tensor = find_prefixed (checkpoint, prefix, canonical);
   if (tensor != NULL)
@@ -160,34 +161,6 @@ fw_names_fits (const FwCheckpointTensor *tensor, int rank, const gint64 *dim)
     if (tensor->dim[have++] != dim[want++])
       return FALSE;
   }
-}
-
-static char *
-describe_shape (int rank, const gint64 *dim)
-{
-  GString *text = g_string_new ("[");
-  for (int i = 0; i < rank; i++)
-    g_string_append_printf (text, "%s%" G_GINT64_FORMAT, i > 0 ? ", " : "", dim[i]);
-  g_string_append_c (text, ']');
-  return g_string_free (text, FALSE);
-}
-
-gboolean
-fw_names_load (FwCheckpoint *checkpoint, const FwNameTable *table, const char *canonical, const FwTensor *wanted, GError **error)
-{
-  const FwCheckpointTensor *tensor = fw_names_find (checkpoint, table, canonical);
-  if (tensor == NULL) {
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "The checkpoint lacks the tensor “%s”; it is no complete %s", canonical,
-                 strchr (table->title, ' ') + 1);
-    return FALSE;
-  }
-  if (!fw_names_fits (tensor, wanted->rank, wanted->dim)) {
-    g_autofree char *have = describe_shape (tensor->rank, tensor->dim), *want = describe_shape (wanted->rank, wanted->dim);
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "The checkpoint's tensor “%s” has shape %s, but the model's settings ask for %s",
-                 tensor->name, have, want);
-    return FALSE;
-  }
-  return fw_checkpoint_read (checkpoint, tensor, wanted->dtype, wanted->data, error);
 }
 
 static gboolean
@@ -252,7 +225,8 @@ fw_names_expect (const FwCheckpoint *checkpoint, const FwNameTable *table, const
   if (has_signature (checkpoint, table))
     return TRUE;
   FwCheckpointSummary summary = fw_checkpoint_summarize (checkpoint);
-  g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” holds %s%s, but %s is wanted here", path, summary.kind != NULL ? "another model: " : "",
-               summary.kind != NULL ? summary.kind : "no model this program knows", table->title);
+  g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” holds %s%s, but %s is wanted here", path,
+               summary.kind != NULL ? "another model: " : "", summary.kind != NULL ? summary.kind : "no model this program knows",
+               table->title);
   return FALSE;
 }

@@ -16,7 +16,7 @@ typedef struct {
   const FwNaming *namings;          /* spellings besides the canonical one, ended by NULL rules; or NULL */
   const char *const *prefixes;      /* that may precede every name, besides none; NULL-ended, or NULL */
   const char *const *ignored;       /* forms (as FwNameRule.from) of names that are expected but not used; NULL-ended, or NULL */
-  const char *levels;               /* form of a file name that exists for # = 0, 1, ... up to the number of levels, or NULL */
+  const char *levels;               /* form of a name that files have for # = 0, 1, ... up to the number of levels, or NULL */
 } FwNameTable;
 
 extern const FwNameTable fw_names_sd_vae, fw_names_temporal_vae, fw_names_causal_vae;
@@ -28,10 +28,6 @@ const FwCheckpointTensor *fw_names_find (const FwCheckpoint *checkpoint, const F
 
 /* Whether the shapes agree but for dimensions of 1, which do not change where elements lie: [D,4,2,2] is [D,4,1,2,2]. */
 gboolean fw_names_fits (const FwCheckpointTensor *tensor, int rank, const gint64 *dim);
-
-/* Finds @canonical, checks its shape with fw_names_fits() and reads it densely into @wanted, whose data, type and shape are set.
- * Errors: CHECKPOINT, naming tensor and shapes. */
-gboolean fw_names_load (FwCheckpoint *checkpoint, const FwNameTable *table, const char *canonical, const FwTensor *wanted, GError **error);
 
 /* Compares the file with the @count names the model wants. Appends those not found to @missing (pointers into @canonical), and the
  * file's names that nothing asks for and the table does not ignore to @unexpected (owned by the checkpoint). */

@@ -48,8 +48,8 @@ static const FwNameRule compvis[] = {
 static const FwNaming vae_namings[] = { { old_attention }, { compvis }, { NULL } };
 
 /* A whole Stable Diffusion or training checkpoint has much beside the VAE. */
-#define BESIDE_VAE "loss.*", "model_ema.*", "model.*", "cond_stage_model.*", "alphas_cumprod*", "betas", "log_one_minus_alphas_cumprod", \
-                   "posterior_*", "sqrt_*"
+#define BESIDE_VAE "loss.*", "model_ema.*", "model.*", "cond_stage_model.*", "alphas_cumprod*", "betas", \
+                   "log_one_minus_alphas_cumprod", "posterior_*", "sqrt_*"
 
 const FwNameTable fw_names_sd_vae = {
   .title = "an SD VAE",
@@ -131,6 +131,7 @@ const FwNameTable fw_names_dit = {
 
 const FwNameTable fw_names_latte_t2v = {
   .title = "an Open-Sora-Plan Latte model",
-  .signature = NAMES ("pos_embed.proj.weight", "transformer_blocks.0.attn1.to_q.weight", "temporal_transformer_blocks.0.attn1.to_q.weight"),
+  .signature = NAMES ("pos_embed.proj.weight", "transformer_blocks.0.attn1.to_q.weight",
+                      "temporal_transformer_blocks.0.attn1.to_q.weight"),
   .prefixes = NAMES ("module."),
 };

@@ -67,7 +67,8 @@ check_extent (FwCheckpointTensor *tensor, guint64 *offset, guint64 count)
     return NULL;
   }
   for (int i = 0; i < tensor->rank; i++)
-    if (!g_uint64_checked_mul (&span, (guint64) tensor->dim[i] - 1, (guint64) tensor->stride[i]) || !g_uint64_checked_add (&last, last, span))
+    if (!g_uint64_checked_mul (&span, (guint64) tensor->dim[i] - 1, (guint64) tensor->stride[i])
+        || !g_uint64_checked_add (&last, last, span))
       return "a tensor reaches outside its storage";
   if (last >= count)
     return "a tensor reaches outside its storage";
@@ -88,7 +89,7 @@ build_tensor (FwPickle *pickle, const FwPickleValue *arguments, int dtype, GErro
   FwPickleTensor made = { .storage = storage->storage.index };
   made.tensor.dtype = dtype >= 0 ? (FwDtype) dtype : storage->storage.dtype;
   gsize element = fw_dtype_size (made.tensor.dtype);
-  guint64 first = (guint64) offset->integer, count = storage->storage.untyped ? storage->storage.count / element : storage->storage.count;
+  guint64 first = (guint64) offset->integer, count = storage->storage.count / (storage->storage.untyped ? element : 1);
   const char *fault = read_shape (size, stride, &made.tensor);
   if (fault == NULL)
     fault = check_extent (&made.tensor, &first, count);
@@ -188,7 +189,8 @@ static const FwPickleGlobal globals[] = {
   STORAGE ("ShortStorage", FW_DTYPE_I16), STORAGE ("CharStorage", FW_DTYPE_I8), STORAGE ("ByteStorage", FW_DTYPE_U8),
   STORAGE ("BoolStorage", FW_DTYPE_BOOL),
   { "torch.storage", "UntypedStorage", NULL, FW_DTYPE_U8, TRUE, TRUE },
-  TYPE ("float32", FW_DTYPE_F32), TYPE ("float16", FW_DTYPE_F16), TYPE ("bfloat16", FW_DTYPE_BF16), TYPE ("float64", FW_DTYPE_F64),
+  TYPE ("float32", FW_DTYPE_F32), TYPE ("float16", FW_DTYPE_F16), TYPE ("bfloat16", FW_DTYPE_BF16),
+  TYPE ("float64", FW_DTYPE_F64),
   TYPE ("int64", FW_DTYPE_I64), TYPE ("int32", FW_DTYPE_I32), TYPE ("int16", FW_DTYPE_I16), TYPE ("int8", FW_DTYPE_I8),
   TYPE ("uint64", FW_DTYPE_U64), TYPE ("uint32", FW_DTYPE_U32), TYPE ("uint16", FW_DTYPE_U16), TYPE ("uint8", FW_DTYPE_U8),
   TYPE ("bool", FW_DTYPE_BOOL), TYPE ("float8_e4m3fn", FW_DTYPE_F8_E4M3), TYPE ("float8_e5m2", FW_DTYPE_F8_E5M2),
@@ -251,7 +253,8 @@ apply_view (FwPickleValue *storage, const FwPickleValue *id)
   const FwPickleValue *first = item (view, 1, FW_PICKLE_INTEGER), *count = item (view, 2, FW_PICKLE_INTEGER);
   if (first == NULL || count == NULL || first->integer < 0 || count->integer < 0)
     return FALSE;
-  if ((guint64) first->integer > storage->storage.count || (guint64) count->integer > storage->storage.count - (guint64) first->integer)
+  if ((guint64) first->integer > storage->storage.count
+      || (guint64) count->integer > storage->storage.count - (guint64) first->integer)
     return FALSE;
   storage->storage.first = (guint64) first->integer;
   storage->storage.count = (guint64) count->integer;
@@ -263,7 +266,8 @@ fw_pickle_persistent (FwPickle *pickle, const FwPickleValue *id, GError **error)
 {
   if (id->kind != FW_PICKLE_TUPLE || id->list.count < 5 || !fw_pickle_is_string (id->list.items[0], "storage"))
     return fail (pickle, error, "its pickle refers to something that is no storage");
-  const FwPickleValue *type = item (id, 1, FW_PICKLE_GLOBAL), *key = item (id, 2, FW_PICKLE_STRING), *count = item (id, 4, FW_PICKLE_INTEGER);
+  const FwPickleValue *type = item (id, 1, FW_PICKLE_GLOBAL), *key = item (id, 2, FW_PICKLE_STRING);
+  const FwPickleValue *count = item (id, 4, FW_PICKLE_INTEGER);
   if (type == NULL || key == NULL || count == NULL || count->integer < 0)
     return fail (pickle, error, "a storage is described in a way PyTorch does not write");
   if (key->string.length == 0 || key->string.length > MAX_KEY || memchr (key->string.text, '\0', key->string.length) != NULL)

@@ -72,7 +72,8 @@ fw_pickle_append (FwPickleValue *container, FwPickleValue *item)
 gboolean
 fw_pickle_is_string (const FwPickleValue *value, const char *text)
 {
-  return value->kind == FW_PICKLE_STRING && value->string.length == strlen (text) && memcmp (value->string.text, text, value->string.length) == 0;
+  return value->kind == FW_PICKLE_STRING && value->string.length == strlen (text)
+         && memcmp (value->string.text, text, value->string.length) == 0;
 }
 
 char *

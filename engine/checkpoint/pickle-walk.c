@@ -69,7 +69,8 @@ choose (FwPickleValue *root, const char *part)
 static gboolean
 add_tensor (Walk *walk, const FwPickleValue *value)
 {
-  FwCheckpointEntry entry = { .tensor = value->tensor->tensor, .storage = value->tensor->storage, .offset = value->tensor->offset };
+  FwCheckpointEntry entry = { .tensor = value->tensor->tensor, .storage = value->tensor->storage,
+                              .offset = value->tensor->offset };
   if (walk->file->entries->len == MAX_TENSORS)
     return fw_checkpoint_refuse (walk->pickle->path, walk->error, "it holds more than %d tensors", MAX_TENSORS);
   entry.tensor.name = g_strndup (walk->name->str, walk->name->len);
@@ -84,11 +85,13 @@ append_key (Walk *walk, const FwPickleValue *key)
     g_string_append_c (walk->name, '/');
   if (key->kind == FW_PICKLE_INTEGER)
     g_string_append_printf (walk->name, "%" G_GINT64_FORMAT, key->integer);
-  else if (key->kind != FW_PICKLE_STRING || key->string.length > MAX_NAME || memchr (key->string.text, '\0', key->string.length) != NULL)
+  else if (key->kind != FW_PICKLE_STRING || key->string.length > MAX_NAME
+           || memchr (key->string.text, '\0', key->string.length) != NULL)
     return fw_checkpoint_refuse (walk->pickle->path, walk->error, "a tensor in it has a key that is no usable name");
   else
     g_string_append_len (walk->name, key->string.text, (gssize) key->string.length);
-  return walk->name->len <= MAX_NAME || fw_checkpoint_refuse (walk->pickle->path, walk->error, "a tensor in it has a name that is too long");
+  return walk->name->len <= MAX_NAME || fw_checkpoint_refuse (walk->pickle->path, walk->error,
+                                                              "a tensor in it has a name that is too long");
 }
 
 /* A foreign object among the weights themselves would be a silently missing weight. */
@@ -105,7 +108,8 @@ check_company (Walk *walk, const FwPickleValue *dict)
   if (!tensors || foreign == NULL)
     return TRUE;
   g_autofree char *what = fw_pickle_describe (foreign);
-  return fw_checkpoint_refuse (walk->pickle->path, walk->error, "beside its weights it asks for “%s”, which this program never runs", what);
+  return fw_checkpoint_refuse (walk->pickle->path, walk->error,
+                               "beside its weights it asks for “%s”, which this program never runs", what);
 }
 
 static gboolean

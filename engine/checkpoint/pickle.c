@@ -432,7 +432,8 @@ op_global (Machine *machine)
   if (second == NULL)
     return damaged (machine, "it ends too early");
   machine->at = second + 1;
-  return push_global (machine, (const char *) module, (gsize) (first - module), (const char *) first + 1, (gsize) (second - first - 1));
+  return push_global (machine, (const char *) module, (gsize) (first - module), (const char *) first + 1,
+                      (gsize) (second - first - 1));
 }
 
 static gboolean
@@ -507,7 +508,8 @@ step (Machine *machine)
   if (code == NULL)
     return FALSE;
   if (opcodes[*code] == NULL)
-    return fw_checkpoint_refuse (machine->pickle->path, machine->error, "its pickle uses the operation 0x%02x, which no checkpoint needs", *code);
+    return fw_checkpoint_refuse (machine->pickle->path, machine->error,
+                                 "its pickle uses the operation 0x%02x, which no checkpoint needs", *code);
   return opcodes[*code] (machine);
 }
 

@@ -13,4 +13,5 @@ typedef struct {
 
 /* Writes @count tensors in the given order and @metadata (name -> string, may be NULL) to @path, atomically. The header is
  * padded so that data starts 64-byte aligned. */
-gboolean fw_safetensors_write (const char *path, const FwSafetensorsEntry *entries, gsize count, GHashTable *metadata, GError **error);
+gboolean fw_safetensors_write (const char *path, const FwSafetensorsEntry *entries, gsize count, GHashTable *metadata,
+                               GError **error);

@@ -25,7 +25,7 @@ typedef struct {
   GString *text;
   GTree *seen;        /* names, owned; a tree, for hostile names could make a hash table slow */
   GArray *ranges;     /* of all tensors, listed or not */
-  const char *tensor; /* the name being read, for messages */
+  const char *tensor; /* the name being read, or "", for messages */
   FwCheckpointFile *file;
 } Header;
 
@@ -113,7 +113,8 @@ parse_tensor (Header *header, const char *name)
     if (!fw_json_name (json, header->text))
       return FALSE;
     const char *field = header->text->str;
-    guint bit = strcmp (field, "dtype") == 0 ? TYPE : strcmp (field, "shape") == 0 ? SHAPE : strcmp (field, "data_offsets") == 0 ? OFFSETS : 0;
+    guint bit = strcmp (field, "dtype") == 0 ? TYPE : strcmp (field, "shape") == 0 ? SHAPE
+                : strcmp (field, "data_offsets") == 0 ? OFFSETS : 0;
     if (fields & bit)
       return fw_json_fail (json, "a field is there twice");
     fields |= bit;
@@ -177,10 +178,10 @@ parse_header (Header *header)
     char *name = g_strdup (header->text->str);
     g_tree_insert (header->seen, name, name);
     gboolean metadata = strcmp (name, "__metadata__") == 0;
-    header->tensor = metadata ? NULL : name;
+    header->tensor = metadata ? "" : name;
     if (!(metadata ? parse_metadata (header) : parse_tensor (header, name)))
       return FALSE;
-    header->tensor = NULL;
+    header->tensor = "";
   }
   return fw_json_end (json);
 }
@@ -212,7 +213,8 @@ check_tiling (Header *header, guint64 size, GError **error)
     if (range.end > size)
       return fw_checkpoint_refuse (path, error, "it ends before its last tensor; the download was cut, fetch it again");
     if (range.begin != covered)
-      return fw_checkpoint_refuse (path, error, range.begin < covered ? "two of its tensors overlap" : "there is a hole between its tensors");
+      return fw_checkpoint_refuse (path, error, "%s", range.begin < covered ? "two of its tensors overlap"
+                                                      : "there is a hole between its tensors");
     covered = range.end;
   }
   if (covered != size)
@@ -229,9 +231,9 @@ read_header (Header *header, guint64 length, GError **error)
     return fw_checkpoint_refuse (file->path, error, "its safetensors header is not valid UTF-8");
   header->json = fw_json_begin (text, length);
   if (!parse_header (header)) {
-    g_autofree char *name = header->tensor != NULL ? fw_checkpoint_quotable (header->tensor, strlen (header->tensor)) : NULL;
-    return fw_checkpoint_refuse (file->path, error, "its safetensors header is damaged%s%s%s: %s", name != NULL ? " at tensor “" : "",
-                                 name != NULL ? name : "", name != NULL ? "”" : "", header->json.fault);
+    g_autofree char *name = fw_checkpoint_quotable (header->tensor, strlen (header->tensor));
+    g_autofree char *where = *name != '\0' ? g_strdup_printf (" at tensor “%s”", name) : g_strdup ("");
+    return fw_checkpoint_refuse (file->path, error, "its safetensors header is damaged%s: %s", where, header->json.fault);
   }
   return check_tiling (header, file->size - 8 - length, error);
 }
@@ -248,7 +250,7 @@ open_safetensors (FwCheckpointFile *file, const char *part, GError **error)
     return fw_checkpoint_refuse (file->path, error, "it is not a safetensors file: the header would be longer than 100 MB");
   if (length > file->size - 8)
     return fw_checkpoint_refuse (file->path, error, "it ends inside its header; the download was cut, fetch it again");
-  Header header = { .file = file, .text = g_string_new (NULL) };
+  Header header = { .file = file, .tensor = "", .text = g_string_new (NULL) };
   header.seen = g_tree_new_full (compare_names, NULL, g_free, NULL);
   header.ranges = g_array_new (FALSE, FALSE, sizeof (Range));
   FwCheckpointStorage storage = { .position = 8 + length, .stored = file->size - 8 - length, .size = file->size - 8 - length };

@@ -100,7 +100,8 @@ bind_storages (FwCheckpointFile *file, GArray *entries, const char *folder, cons
     if (entry == NULL)
       return fw_checkpoint_refuse (file->path, error, "its storage “%s” is missing", key);
     if (entry->size < wanted->size || (entry->deflated && entry->size != wanted->size))
-      return fw_checkpoint_refuse (file->path, error, "its storage “%s” has %" G_GUINT64_FORMAT " bytes instead of %" G_GUINT64_FORMAT,
+      return fw_checkpoint_refuse (file->path, error,
+                                   "its storage “%s” has %" G_GUINT64_FORMAT " bytes instead of %" G_GUINT64_FORMAT,
                                    key, entry->size, wanted->size);
     FwCheckpointStorage storage = { .position = entry->position, .stored = entry->stored, .size = entry->size,
                                     .deflated = entry->deflated, .checksum = entry->checksum };
@@ -119,16 +120,19 @@ read_archive (FwCheckpointFile *file, GArray *entries, const char *part, GError 
   if (folder == NULL)
     return FALSE;
   if (is_script (entries, folder))
-    return fw_checkpoint_refuse (file->path, error, "it is a TorchScript program, not plain weights; use the checkpoint it was made from");
+    return fw_checkpoint_refuse (file->path, error,
+                                 "it is a TorchScript program, not plain weights; use the checkpoint it was made from");
   g_autofree guint8 *inflated = NULL;
   const FwZipEntry *entry = find_record (entries, folder, "data.pkl");
-  const guint8 *data = read_byte_order (file, find_record (entries, folder, "byteorder"), error) ? entry_bytes (file, entry, &inflated, error) : NULL;
+  const guint8 *data = read_byte_order (file, find_record (entries, folder, "byteorder"), error)
+      ? entry_bytes (file, entry, &inflated, error) : NULL;
   if (data == NULL)
     return FALSE;
   g_auto (FwPickle) pickle = { 0 };
   fw_pickle_init (&pickle, file->path);
   FwPickleValue *root = fw_pickle_load (&pickle, data, entry->size, NULL, error);
-  return root != NULL && fw_pickle_list_tensors (&pickle, root, part, file, error) && bind_storages (file, entries, folder, &pickle, error);
+  return root != NULL && fw_pickle_list_tensors (&pickle, root, part, file, error)
+         && bind_storages (file, entries, folder, &pickle, error);
 }
 
 static gboolean

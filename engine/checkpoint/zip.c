@@ -246,8 +246,8 @@ inflate_into (const guint8 *data, gsize stored, guint8 *output, gsize size)
     gsize read = 0, written = 0;
     guint8 spare; /* a stream that makes even one byte more than it says is refused */
     gboolean full = made == size;
-    GConverterResult result = g_converter_convert (inflater, data + taken, stored - taken, full ? &spare : output + made, full ? 1 : size - made,
-                                                   G_CONVERTER_INPUT_AT_END, &read, &written, NULL);
+    GConverterResult result = g_converter_convert (inflater, data + taken, stored - taken, full ? &spare : output + made,
+                                                   full ? 1 : size - made, G_CONVERTER_INPUT_AT_END, &read, &written, NULL);
     if (result == G_CONVERTER_ERROR || (full && written > 0))
       return FALSE;
     taken += read;

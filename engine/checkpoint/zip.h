@@ -13,8 +13,8 @@ typedef struct {
   guint32 checksum;
 } FwZipEntry;
 
-/* Fills @entries (of FwZipEntry), sorted by name. Returns NULL, or what is wrong with the archive as static text: no end record, ranges
- * outside, a name twice, encryption, another method than stored and deflate. */
+/* Fills @entries (of FwZipEntry), sorted by name. Returns NULL, or what is wrong with the archive as static text: no end
+ * record, ranges outside, a name twice, encryption, another method than stored and deflate. */
 const char *fw_zip_read (const guint8 *data, gsize size, GArray *entries);
 /* The entry called @name among those of fw_zip_read(), or NULL. */
 const FwZipEntry *fw_zip_find (GArray *entries, const char *name);

@@ -112,7 +112,8 @@ check_refusal (GoldenCase *golden, const char *file, const char *message)
 {
   g_autofree char *named = g_strdup_printf ("%s”", file);
   const char *reason = strstr (message, named);
-  golden_check (golden, reason != NULL && strlen (reason) > strlen (named) + 8, "%s: the error does not name file and reason: %s", file, message);
+  golden_check (golden, reason != NULL && strlen (reason) > strlen (named) + 8,
+                "%s: the error does not name file and reason: %s", file, message);
   golden_check (golden, strchr (message, '\n') == NULL, "%s: the error is not one sentence: %s", file, message);
 }
 
@@ -122,7 +123,8 @@ check_outcome (GoldenCase *golden, JsonObject *item)
 {
   const char *file = json_object_get_string_member (item, "file");
   const char *outcome = json_object_get_string_member (item, "outcome");
-  double max_seconds = golden_number (golden, "must.max_seconds", 5), max_mib = golden_number (golden, "must.max_extra_memory_mib", 64);
+  double max_seconds = golden_number (golden, "must.max_seconds", 5);
+  double max_mib = golden_number (golden, "must.max_extra_memory_mib", 64);
   g_autofree char *path = golden_path (golden, file);
   Attempt attempt = try_open (path, max_seconds);
   if (!golden_check (golden, attempt.ended, "%s: crashed, or took more than %.0f s", file, max_seconds))
@@ -178,7 +180,8 @@ compare_described (GoldenCase *golden, FwCheckpoint *checkpoint, const char *nam
   if (!golden_check (golden, tensor != NULL, "tensor “%s” is missing", name))
     return;
   const char *dtype = json_object_get_string_member (want, "dtype"), *hex = json_object_get_string_member (want, "hex");
-  golden_check (golden, g_ascii_strcasecmp (dtype, fw_dtype_name (tensor->dtype)) == 0, "%s: is %s, not %s", name, fw_dtype_name (tensor->dtype), dtype);
+  golden_check (golden, g_ascii_strcasecmp (dtype, fw_dtype_name (tensor->dtype)) == 0, "%s: is %s, not %s", name,
+                fw_dtype_name (tensor->dtype), dtype);
   JsonArray *shape = json_object_get_array_member (want, "shape");
   gboolean same = json_array_get_length (shape) == (guint) tensor->rank;
   for (int i = 0; same && i < tensor->rank; i++)
@@ -209,7 +212,8 @@ compare_expectations (GoldenCase *golden, JsonObject *item, FwCheckpoint *checkp
       unlisted++;
   }
   if (g_str_has_prefix (oracle, "loads "))
-    golden_check (golden, fw_checkpoint_count (checkpoint) + unlisted == g_ascii_strtoull (oracle + 6, NULL, 10), "%s: %u tensors, but it %s",
+    golden_check (golden, fw_checkpoint_count (checkpoint) + unlisted == g_ascii_strtoull (oracle + 6, NULL, 10),
+                  "%s: %u tensors, but it %s",
                   json_object_get_string_member (item, "file"), fw_checkpoint_count (checkpoint), oracle);
 }
 
@@ -231,9 +235,11 @@ run_safetensors_valid (GoldenCase *golden, GError **error)
 }
 
 static gboolean
-same_tensor (FwCheckpoint *got, const FwCheckpointTensor *left, FwCheckpoint *want, const FwCheckpointTensor *right, GError **error)
+same_tensor (FwCheckpoint *got, const FwCheckpointTensor *left, FwCheckpoint *want, const FwCheckpointTensor *right,
+             GError **error)
 {
-  if (left->dtype != right->dtype || left->rank != right->rank || memcmp (left->dim, right->dim, sizeof left->dim[0] * (gsize) left->rank) != 0)
+  if (left->dtype != right->dtype || left->rank != right->rank
+      || memcmp (left->dim, right->dim, sizeof left->dim[0] * (gsize) left->rank) != 0)
     return FALSE;
   gsize left_size, right_size;
   g_autofree guint8 *left_bytes = tensor_bytes (got, left, &left_size, error);
@@ -257,10 +263,12 @@ compare_part (GoldenCase *golden, const char *path, const char *part, FwCheckpoi
       continue;
     matching++;
     const FwCheckpointTensor *left = fw_checkpoint_find (got, right->name + strlen (prefix));
-    golden_check (golden, left != NULL && same_tensor (got, left, want, right, &error), "%s, part “%s”: “%s” %s", path, part, right->name,
+    golden_check (golden, left != NULL && same_tensor (got, left, want, right, &error), "%s, part “%s”: “%s” %s", path, part,
+                  right->name,
                   left == NULL ? "is missing" : error != NULL ? error->message : "differs");
   }
-  golden_check (golden, fw_checkpoint_count (got) == matching, "%s, part “%s”: %u tensors, not %u", path, part, fw_checkpoint_count (got), matching);
+  golden_check (golden, fw_checkpoint_count (got) == matching, "%s, part “%s”: %u tensors, not %u", path, part,
+                fw_checkpoint_count (got), matching);
 }
 
 static gboolean

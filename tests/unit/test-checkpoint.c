@@ -47,7 +47,8 @@ test_valid (gconstpointer file)
     const FwCheckpointTensor *tensor = fw_checkpoint_tensor (want, i), *twin = fw_checkpoint_find (got, tensor->name);
     g_assert_nonnull (twin);
     g_assert_cmpint (twin->dtype, ==, tensor->dtype);
-    g_assert_cmpmem (twin->dim, sizeof twin->dim[0] * (gsize) twin->rank, tensor->dim, sizeof tensor->dim[0] * (gsize) tensor->rank);
+    g_assert_cmpmem (twin->dim, sizeof twin->dim[0] * (gsize) twin->rank, tensor->dim,
+                     sizeof tensor->dim[0] * (gsize) tensor->rank);
     gsize got_size, want_size;
     g_autofree gpointer got_bytes = read_tensor (got, tensor->name, tensor->dtype, &got_size);
     g_autofree gpointer want_bytes = read_tensor (want, tensor->name, tensor->dtype, &want_size);
@@ -160,6 +161,7 @@ put_safetensors (const char *path, const char *header, gsize data)
 }
 
 #define ONE(fields) "{\"w\":{" fields "}}"
+#define BYTES(name, count, range) "\"" name "\":{\"dtype\":\"U8\",\"shape\":[" count "],\"data_offsets\":[" range "]}"
 static const struct { const char *header; gsize data; const char *reason; /* NULL: loads */ } headers[] = {
   { ONE ("\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]"), 8, NULL },
   { " " ONE ("\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]"), 8, "" },
@@ -187,9 +189,9 @@ static const struct { const char *header; gsize data; const char *reason; /* NUL
   { "{\"w\\ud83c\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", 1, "surrogate" },
   { "{\"w\\u0000\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", 1, "NUL" },
   { "{\"w\n\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", 1, "control character" },
-  { "{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", 3, "overlap" },
-  { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[2,3]}}", 3, "hole" },
-  { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", 2, "twice" },
+  { "{" BYTES ("a", "2", "0,2") "," BYTES ("b", "2", "1,3") "}", 3, "overlap" },
+  { "{" BYTES ("a", "1", "0,1") "," BYTES ("b", "1", "2,3") "}", 3, "hole" },
+  { "{" BYTES ("a", "1", "0,1") "," BYTES ("a", "1", "1,2") "}", 2, "twice" },
   { "{\"__metadata__\":{\"a\":\"b\",\"c\":1}}", 0, "unexpected character" },
   { "{\"__metadata__\":{\"a\":\"b\",\"c\":\"d\"}}", 0, NULL },
 };
@@ -223,8 +225,10 @@ test_strangers (void)
 {
   static const struct { const char *name, *text, *reason; } strangers[] = {
     { "a.safetensors", "", "empty" }, { "b.pth", "PK\3\4", "cut" }, { "c.pth", "noise and nothing else", "neither" },
-    { "d.safetensors", "noise and nothing else", "header would be longer" }, { "e.bin", "version https://git-lfs.github.com/spec/v1\noid x", "Git LFS" },
-    { "f.ckpt", "\n <!DOCTYPE html><html>", "web page" }, { "g.pt", "\x80\2cos\nsystem\n", "bare Python pickle" }, { "h.safetensors", "abc", "too short" },
+    { "d.safetensors", "noise and nothing else", "header would be longer" },
+    { "e.bin", "version https://git-lfs.github.com/spec/v1\noid x", "Git LFS" },
+    { "f.ckpt", "\n <!DOCTYPE html><html>", "web page" }, { "g.pt", "\x80\2cos\nsystem\n", "bare Python pickle" },
+    { "h.safetensors", "abc", "too short" },
   };
   g_autofree char *folder = make_folder ();
   for (gsize i = 0; i < G_N_ELEMENTS (strangers); i++) {
@@ -246,9 +250,10 @@ test_strangers (void)
 static void
 test_folders (void)
 {
-  static const char one[] = "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"x\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}";
-  static const char two[] = "{\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"x\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}";
-  static const char map[] = "{\"metadata\":{\"total_size\":2},\"weight_map\":{\"a\":\"one.bin\",\"b\":\"two.bin\",\"x\":\"two.bin\"}}";
+  static const char one[] = "{" BYTES ("a", "1", "0,1") "," BYTES ("x", "1", "1,2") "}";
+  static const char two[] = "{" BYTES ("b", "1", "0,1") "," BYTES ("x", "1", "1,2") "}";
+  static const char map[] = "{\"metadata\":{\"total_size\":2},"
+                            "\"weight_map\":{\"a\":\"one.bin\",\"b\":\"two.bin\",\"x\":\"two.bin\"}}";
   g_autofree char *folder = make_folder (), *model = scratch_path (folder, "model");
   g_autofree char *index = scratch_path (model, "pytorch_model.bin.index.json"), *stray = scratch_path (folder, "ema.pt");
   g_autofree char *first = scratch_path (model, "one.bin"), *second = scratch_path (model, "two.bin");
@@ -267,9 +272,12 @@ test_folders (void)
   g_assert_cmpuint (x[0], ==, 2);
 
   static const struct { const char *json, *reason; } bad[] = {
-    { "{\"weight_map\":{\"a\":\"../one.bin\"}}", "plain file name" }, { "{\"weight_map\":{\"a\":\"/etc/passwd\"}}", "plain file name" },
-    { "{\"weight_map\":{\"a\":\"..\"}}", "plain file name" }, { "{\"weight_map\":{\"a\":\"one.bin\",\"zz\":\"one.bin\"}}", "“zz”" },
-    { "{\"weight_map\":{\"a\":\"one.bin\",\"a\":\"two.bin\"}}", "twice" }, { "{\"weight_map\":{}}", "no shards" }, { "{}", "no weight_map" },
+    { "{\"weight_map\":{\"a\":\"../one.bin\"}}", "plain file name" },
+    { "{\"weight_map\":{\"a\":\"/etc/passwd\"}}", "plain file name" },
+    { "{\"weight_map\":{\"a\":\"..\"}}", "plain file name" },
+    { "{\"weight_map\":{\"a\":\"one.bin\",\"zz\":\"one.bin\"}}", "“zz”" },
+    { "{\"weight_map\":{\"a\":\"one.bin\",\"a\":\"two.bin\"}}", "twice" }, { "{\"weight_map\":{}}", "no shards" },
+    { "{}", "no weight_map" },
     { "[]", "unexpected" }, { "{\"weight_map\":{\"a\":\"pytorch_model.bin.index.json\"}}", "plain file name" },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (bad); i++) {
@@ -339,7 +347,8 @@ static void
 test_float8 (void)
 {
   /* E4M3: 1, -0.5, 448 (largest), 2^-9 (smallest), NaN; E5M2: 1, 57344 (largest), infinity, 2^-16 */
-  static const char header[] = "{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[5],\"data_offsets\":[0,5]},\"b\":{\"dtype\":\"F8_E5M2\",\"shape\":[4],\"data_offsets\":[5,9]}}";
+  static const char header[] = "{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[5],\"data_offsets\":[0,5]},"
+                               "\"b\":{\"dtype\":\"F8_E5M2\",\"shape\":[4],\"data_offsets\":[5,9]}}";
   static const guint8 codes[9] = { 0x38, 0xb0, 0x7e, 0x01, 0x7f, 0x3c, 0x7b, 0x7c, 0x01 };
   g_autofree char *folder = make_folder (), *path = scratch_path (folder, "f8.safetensors");
   g_autoptr (GByteArray) bytes = g_byte_array_new ();
@@ -368,7 +377,8 @@ test_float8 (void)
 static void
 test_wrong_crc (void)
 {
-  g_autofree char *seed = data_path ("recompressed_deflate.pth"), *bytes = NULL, *folder = make_folder (), *path = scratch_path (folder, "crc.pth");
+  g_autofree char *seed = data_path ("recompressed_deflate.pth"), *bytes = NULL;
+  g_autofree char *folder = make_folder (), *path = scratch_path (folder, "crc.pth");
   gsize size, changed = 0;
   g_assert_true (g_file_get_contents (seed, &bytes, &size, NULL));
   for (gsize i = 0; i + 46 + 6 < size; i++)
@@ -412,7 +422,8 @@ static void
 test_flipped_bytes (void)
 {
   static const char *const seeds[] = {
-    "zip_all_dtypes.pth", "nested_state_dict_ema_module.ckpt", "views_shared_storage.pt", "recompressed_deflate.pth", "legacy.pth",
+    "zip_all_dtypes.pth", "nested_state_dict_ema_module.ckpt", "views_shared_storage.pt", "recompressed_deflate.pth",
+    "legacy.pth",
     "opaque_objects.ckpt", "protocol5.pth", "float8.pth", "zip64.pth", "zip_all_dtypes.pth.expected.safetensors",
   };
   const char *wanted = g_getenv ("FRAMEWRIGHT_FUZZ_SECONDS");
@@ -427,7 +438,8 @@ test_flipped_bytes (void)
     for (int flips = g_rand_int_range (rand, 1, 6); flips > 0; flips--) {
       static const guint8 telling[] = { 0x00, 0xff, 0x7f, 0x80, 0x01, '(', '.', 'R', 'Q', 't', '0', 'h' };
       gsize at = (gsize) g_rand_int_range (rand, 0, (gint32) size);
-      bytes[at] = (char) (g_rand_boolean (rand) ? telling[g_rand_int_range (rand, 0, G_N_ELEMENTS (telling))] : g_rand_int_range (rand, 0, 256));
+      bytes[at] = (char) (g_rand_boolean (rand) ? telling[g_rand_int_range (rand, 0, G_N_ELEMENTS (telling))]
+                          : g_rand_int_range (rand, 0, 256));
     }
     put_file (path, bytes, g_rand_int_range (rand, 0, 8) == 0 ? (gsize) g_rand_int_range (rand, 0, (gint32) size) : size);
     loaded += open_and_read (path);
@@ -442,7 +454,8 @@ int
 main (int argc, char **argv)
 {
   static const char *const valid[] = {
-    "zip_all_dtypes.pth", "nested_state_dict_ema_module.ckpt", "views_shared_storage.pt", "big_endian.pth", "recompressed_deflate.pth",
+    "zip_all_dtypes.pth", "nested_state_dict_ema_module.ckpt", "views_shared_storage.pt", "big_endian.pth",
+    "recompressed_deflate.pth",
     "legacy.pth", "opaque_objects.ckpt", "self_reference.pth", "protocol5.pth", "float8.pth", "zip64.pth", "python2.pth",
   };
   g_test_init (&argc, &argv, NULL);

@@ -4,7 +4,6 @@
 #include "engine/checkpoint/safetensors-write.h"
 
 #include <glib/gstdio.h>
-#include <string.h>
 #include <unistd.h>
 
 /* Opens a file that holds a tensor [1] with value 1, 2, ... under each name. */
@@ -80,7 +79,8 @@ test_compvis (void)
 static void
 test_old_attention (void)
 {
-  static const char *const names[] = { "encoder.mid_block.attentions.0.query.weight", "decoder.mid_block.attentions.0.proj_attn.weight", NULL };
+  static const char *const names[] = { "encoder.mid_block.attentions.0.query.weight",
+                                       "decoder.mid_block.attentions.0.proj_attn.weight", NULL };
   g_autoptr (FwCheckpoint) checkpoint = open_names (names);
   expect_found (checkpoint, &fw_names_sd_vae, "encoder.mid_block.attentions.0.to_q.weight", names[0]);
   expect_found (checkpoint, &fw_names_sd_vae, "decoder.mid_block.attentions.0.to_out.0.weight", names[1]);
@@ -92,7 +92,8 @@ test_audit (void)
 {
   static const char *const names[] = { "encoder.embed_tokens.weight", "shared.weight", "encoder.final_layer_norm.weight",
                                        "decoder.block.0.layer.0.SelfAttention.q.weight", "lm_head.weight", "stranger", NULL };
-  static const char *const wanted[] = { "shared.weight", "encoder.final_layer_norm.weight", "encoder.block.0.layer.0.SelfAttention.q.weight" };
+  static const char *const wanted[] = { "shared.weight", "encoder.final_layer_norm.weight",
+                                        "encoder.block.0.layer.0.SelfAttention.q.weight" };
   g_autoptr (FwCheckpoint) checkpoint = open_names (names);
   g_autoptr (GPtrArray) missing = g_ptr_array_new (), unexpected = g_ptr_array_new ();
   fw_names_audit (checkpoint, &fw_names_t5, wanted, G_N_ELEMENTS (wanted), missing, unexpected);
@@ -123,37 +124,17 @@ test_shapes (void)
 }
 
 static void
-test_load (void)
-{
-  static const char *const names[] = { "module.blocks.0.scale", NULL };
-  g_autoptr (FwCheckpoint) checkpoint = open_names (names);
-  float value = 0;
-  FwTensor wanted = fw_tensor_dense (&value, FW_DTYPE_F32, 2, (const gint64[]) { 1, 1 });
-  GError *error = NULL;
-  g_assert_true (fw_names_load (checkpoint, &fw_names_stdit, "blocks.0.scale", &wanted, &error));
-  g_assert_no_error (error);
-  g_assert_cmpfloat (value, ==, 1);
-  g_assert_false (fw_names_load (checkpoint, &fw_names_stdit, "blocks.1.scale", &wanted, &error));
-  g_assert_error (error, FW_ERROR, FW_ERROR_CHECKPOINT);
-  g_assert_nonnull (strstr (error->message, "blocks.1.scale"));
-  g_clear_error (&error);
-  wanted = fw_tensor_dense (&value, FW_DTYPE_F32, 1, (const gint64[]) { 3 });
-  g_assert_false (fw_names_load (checkpoint, &fw_names_stdit, "blocks.0.scale", &wanted, &error));
-  g_assert_nonnull (strstr (error->message, "[1]"));
-  g_assert_nonnull (strstr (error->message, "[3]"));
-  g_clear_error (&error);
-}
-
-static void
 test_expect (void)
 {
-  static const char *const names[] = { "encoder.conv_in.conv.weight", "decoder.conv_in.conv.weight", "decoder.conv_out.conv.weight", NULL };
+  static const char *const names[] = { "encoder.conv_in.conv.weight", "decoder.conv_in.conv.weight",
+                                       "decoder.conv_out.conv.weight", NULL };
   g_autoptr (FwCheckpoint) checkpoint = open_names (names);
   GError *error = NULL;
   g_assert_true (fw_names_expect (checkpoint, &fw_names_causal_vae, "a.ckpt", &error));
   g_assert_false (fw_names_expect (checkpoint, &fw_names_sd_vae, "a.ckpt", &error));
   g_assert_error (error, FW_ERROR, FW_ERROR_CHECKPOINT);
-  g_assert_cmpstr (error->message, ==, "“a.ckpt” holds another model: causal video VAE (Open-Sora-Plan), but an SD VAE is wanted here");
+  g_assert_cmpstr (error->message, ==,
+                   "“a.ckpt” holds another model: causal video VAE (Open-Sora-Plan), but an SD VAE is wanted here");
   g_clear_error (&error);
 }
 
@@ -166,7 +147,6 @@ main (int argc, char **argv)
   g_test_add_func ("/name-table/audit", test_audit);
   g_test_add_func ("/name-table/alias", test_alias);
   g_test_add_func ("/name-table/shapes", test_shapes);
-  g_test_add_func ("/name-table/load", test_load);
   g_test_add_func ("/name-table/expect", test_expect);
   return g_test_run ();
 }
