@@ -104,10 +104,12 @@ void
 fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, const char *b,
                    int64_t panel_bytes, float *c, int64_t c_stride, bool accumulate)
 {
+  /* tiles of equal height: a small one at the end would not fill the multipliers */
+  int64_t tiles = fw_ceil_div (rows, kernel->rows), height = fw_round_up (fw_ceil_div (rows, FW_MAX (1, tiles)), kernel->row_step);
   for (int64_t column = 0; column < columns; column += kernel->columns, b += panel_bytes) {
     int width = (int) FW_MIN (kernel->columns, columns - column);
-    for (int64_t row = 0; row < rows; row += kernel->rows)
-      kernel->run ((int) FW_MIN (kernel->rows, rows - row), width, depth, a + row * kernel->row_bytes, b,
+    for (int64_t row = 0; row < rows; row += height)
+      kernel->run ((int) FW_MIN (height, rows - row), width, depth, a + row * kernel->row_bytes, b,
                    c + row * c_stride + column, c_stride, accumulate);
   }
 }

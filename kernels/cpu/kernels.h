@@ -80,6 +80,10 @@ size_t fw_sum_squares_scratch (const FwKernelCall *call);
 void fw_adamw_run (const FwKernelCall *call);
 void fw_ema_run (const FwKernelCall *call);
 
+#define fw_attention_run FW_ISA (fw_attention_run)
+#define fw_attention_scratch FW_ISA (fw_attention_scratch)
+#define fw_attention_grad_run FW_ISA (fw_attention_grad_run)
+#define fw_attention_grad_scratch FW_ISA (fw_attention_grad_scratch)
 #define fw_linear_run FW_ISA (fw_linear_run)
 #define fw_linear_scratch FW_ISA (fw_linear_scratch)
 #define fw_linear_grad_weight_run FW_ISA (fw_linear_grad_weight_run)
@@ -87,6 +91,10 @@ void fw_ema_run (const FwKernelCall *call);
 #define fw_matmul_run FW_ISA (fw_matmul_run)
 #define fw_matmul_scratch FW_ISA (fw_matmul_scratch)
 
+void fw_attention_run (const FwKernelCall *call);
+size_t fw_attention_scratch (const FwKernelCall *call);
+void fw_attention_grad_run (const FwKernelCall *call);
+size_t fw_attention_grad_scratch (const FwKernelCall *call);
 void fw_linear_run (const FwKernelCall *call);
 size_t fw_linear_scratch (const FwKernelCall *call);
 void fw_linear_grad_weight_run (const FwKernelCall *call);

@@ -63,5 +63,5 @@ run (int rows, int columns, int64_t depth, const char *a, const char *b, float *
 }
 
 const FwMicroKernel fw_micro_f32 = {
-  .rows = ROWS, .columns = COLUMNS, .depth = DEPTH, .unit = 1, .step = 1, .row_bytes = ROW_BYTES, .run = run,
+  .rows = ROWS, .columns = COLUMNS, .row_step = 1, .depth = DEPTH, .unit = 1, .step = 1, .row_bytes = ROW_BYTES, .run = run,
 };

@@ -11,6 +11,7 @@
 typedef struct {
   bool bf16;          /* A and B hold bf16, else f32 */
   int rows, columns;  /* of the largest tile */
+  int row_step;       /* rows are computed in multiples of this */
   int depth;          /* the longest depth of one block */
   int unit;           /* numbers of a unit of depth: 1 or 2 */
   int step;           /* depth comes in multiples of this, in numbers */

@@ -57,6 +57,8 @@ VEC_INLINE void vec_store_part (float *to, FwVec value, int64_t n) { _mm512_mask
 VEC_INLINE void bits_store_part (void *to, FwBits value, int64_t n) { _mm512_mask_storeu_epi32 (to, vec_lanes (n), value); }
 /* @value in the first @n lanes, zero in the others. */
 VEC_INLINE FwVec vec_keep (FwVec value, int64_t n) { return _mm512_maskz_mov_ps (vec_lanes (n), value); }
+/* The opposite: zero in the first @n lanes. */
+VEC_INLINE FwVec vec_drop (FwVec value, int64_t n) { return _mm512_maskz_mov_ps ((__mmask16) ~vec_lanes (n), value); }
 
 VEC_INLINE FwVec
 vec_load_bf16 (const uint16_t *from)
@@ -175,6 +177,7 @@ VEC_INLINE FwVec vec_load_part (const float *from, int64_t n) { return _mm256_ma
 VEC_INLINE void vec_store_part (float *to, FwVec value, int64_t n) { _mm256_maskstore_ps (to, vec_lanes (n), value); }
 VEC_INLINE void bits_store_part (void *to, FwBits value, int64_t n) { _mm256_maskstore_epi32 ((int *) to, vec_lanes (n), value); }
 VEC_INLINE FwVec vec_keep (FwVec value, int64_t n) { return bits_vec (bits_and (bits_of (value), vec_lanes (n))); }
+VEC_INLINE FwVec vec_drop (FwVec value, int64_t n) { return bits_vec (_mm256_andnot_si256 (vec_lanes (n), bits_of (value))); }
 
 VEC_INLINE FwVec
 vec_load_bf16 (const uint16_t *from)

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The gradient of attention. Weights are computed anew from the log of the sums that attention left behind. Scores are kept
+ * transposed, a row for each key, so that weights come out as the rows that dv and dk want; only dq needs them turned. */
+#include <math.h>
+
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/row-math.h"
+#include "kernels/cpu/run.h"
+
+enum { MOST_QUERIES = 128, MOST_KEYS = 128, FLOPS_PER_RANGE = 1 << 24 };
+enum { SCORE_STRIDE = MOST_QUERIES + 16 };
+
+typedef struct {
+  const FwKernelCall *call;
+  const FwMicroKernel *kernel;
+  int64_t batches, sequences, heads, queries, keys, width, value_width; /* batches: B1, sequences: B2 */
+  int64_t block_queries, block_keys;
+  int64_t key_stride, value_stride;
+  bool shared;  /* keys and values are shared by all sequences of a batch, and so are their gradients */
+  bool bias;    /* dbias is wanted: all batches of a head are one item */
+  float scale;
+  bool causal;
+  int64_t worker_bytes;
+} Attention;
+
+/* A worker's scratch. "Rows" are blocks of A, "columns" and "across" panels of B, see attention.h. */
+typedef struct {
+  char *key_rows, *value_rows, *key_across;
+  char *query_columns, *slope_columns, *query_across, *slope_across;
+  char *weight_rows, *score_rows, *turned_rows;
+  float *scores, *slopes;      /* [keys][queries]: scores and their derivatives; weights and the derivatives by them */
+  float *dk, *dv;              /* [all keys][width] */
+  float *dq;                   /* [all queries][width] */
+  float *lse, *mean;           /* [all queries]; mean: do . o */
+  float *rows;                 /* two rows of a head */
+  float *dbias;                /* [all queries][all keys] */
+} Room;
+
+static int64_t
+plan (Attention *attention, const FwKernelCall *call)
+{
+  const FwAttentionAttributes *attributes = call->attributes;
+  const FwTensor *q = &call->in[0], *k = &call->in[1], *v = &call->in[2], *dk = &call->out[1];
+  *attention = (Attention) { .call = call, .kernel = fw_micro_for (q->dtype), .batches = q->dim[0], .sequences = q->dim[1],
+                             .heads = q->dim[3], .queries = q->dim[2], .keys = k->dim[2], .width = q->dim[4],
+                             .value_width = v->dim[4], .bias = fw_present (&call->out[3]),
+                             .shared = q->dim[1] > 1 && (dk->dim[1] == 1 || dk->stride[1] == 0),
+                             .scale = (float) attributes->scale, .causal = attributes->causal };
+  attention->block_queries = FW_MIN (attention->queries, MOST_QUERIES);
+  attention->block_keys = FW_MIN (attention->keys, MOST_KEYS);
+  attention->key_stride = fw_round_up (attention->width, 32) + 16;
+  attention->value_stride = fw_round_up (attention->value_width, 32) + 16;
+  if (attention->bias)
+    return attention->heads;
+  return attention->batches * attention->heads * (attention->shared ? 1 : attention->sequences);
+}
+
+static int64_t
+cut_room (const Attention *attention, char *bytes, Room *room)
+{
+  const FwMicroKernel *kernel = attention->kernel;
+  int64_t keys = fw_round_up (attention->block_keys, FW_ROW_PADDING), queries = fw_round_up (attention->block_queries, FW_ROW_PADDING);
+  int64_t all_queries = attention->queries + FW_ROW_PADDING, all_keys = attention->keys + FW_ROW_PADDING, place = 0;
+  int64_t width = attention->width, value_width = attention->value_width;
+  int64_t block_keys = attention->block_keys, block_queries = attention->block_queries;
+  struct { char **part; int64_t size; } packed[] = {
+    { &room->key_rows, fw_rows_bytes (kernel, keys, width) }, { &room->value_rows, fw_rows_bytes (kernel, keys, value_width) },
+    { &room->key_across, fw_columns_bytes (kernel, width, block_keys) },
+    { &room->query_columns, fw_columns_bytes (kernel, block_queries, width) },
+    { &room->slope_columns, fw_columns_bytes (kernel, block_queries, value_width) },
+    { &room->query_across, fw_columns_bytes (kernel, width, block_queries) },
+    { &room->slope_across, fw_columns_bytes (kernel, value_width, block_queries) },
+    { &room->weight_rows, keys * kernel->row_bytes }, { &room->score_rows, keys * kernel->row_bytes },
+    { &room->turned_rows, queries * kernel->row_bytes },
+  };
+  struct { float **part; int64_t count; } floats[] = {
+    { &room->scores, keys * SCORE_STRIDE }, { &room->slopes, keys * SCORE_STRIDE },
+    { &room->dk, all_keys * attention->key_stride }, { &room->dv, all_keys * attention->value_stride },
+    { &room->dq, all_queries * attention->key_stride }, { &room->lse, all_queries }, { &room->mean, all_queries },
+    { &room->rows, 2 * attention->value_stride },
+    { &room->dbias, attention->bias ? attention->queries * attention->keys : 0 },
+  };
+  for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++) {
+    *packed[i].part = bytes + place;
+    place += fw_round_up (packed[i].size, 64);
+  }
+  for (size_t i = 0; i < sizeof floats / sizeof floats[0]; i++) {
+    *floats[i].part = (float *) (void *) (bytes + place);
+    place += fw_round_up (floats[i].count * 4, 64);
+  }
+  return place;
+}
+
+/* One sequence of one head, and where in it a block of queries meets a block of keys. */
+typedef struct {
+  int64_t b1, b2, head;
+  FwHead q, k, v, o, slope;
+  int64_t query, queries, key, keys;
+} Meeting;
+
+static void
+load_row (const FwHead *head, int64_t row, float *buffer)
+{
+  for (int64_t start = 0; start < head->width; start += FW_RUN) {
+    int64_t count = FW_MIN (head->width - start, FW_RUN);
+    const float *values = fw_run_load (head->tensor, head->place + row * head->stride + start, 1, count, buffer);
+    if (values != buffer)
+      memcpy (buffer, values, (size_t) count * sizeof *buffer);
+    buffer += count;
+  }
+}
+
+/* lse and the dot products of do and o, for all queries. */
+static void
+load_statistics (const Attention *attention, const Room *room, const Meeting *meeting)
+{
+  const FwTensor *lse = &attention->call->in[7];
+  float *o = room->rows, *slope = room->rows + attention->value_stride;
+  int64_t place = meeting->b1 * lse->stride[0] + meeting->b2 * lse->stride[1] + meeting->head * lse->stride[2];
+  for (int64_t query = 0; query < attention->queries; query++) {
+    room->lse[query] = (float) fw_load_element (lse->data, lse->dtype, place + query * lse->stride[3]);
+    load_row (&meeting->o, query, o);
+    load_row (&meeting->slope, query, slope);
+    room->mean[query] = row_dot (o, slope, attention->value_width);
+  }
+}
+
+static bool
+key_counts (const Attention *attention, const Meeting *meeting, int64_t key)
+{
+  const FwTensor *mask = &attention->call->in[3];
+  return !fw_present (mask)
+         || ((const uint8_t *) mask->data)[meeting->b1 * mask->stride[0] + (meeting->key + key) * mask->stride[1]] != 0;
+}
+
+VEC_INLINE void
+store_number (const FwMicroKernel *kernel, char *row, int64_t i, FwVec value)
+{
+  if (kernel->bf16)
+    vec_store_bf16 ((uint16_t *) (void *) row + i, value);
+  else
+    vec_store ((float *) (void *) row + i, value);
+}
+
+/* The scores of one key become weights p = exp(s - lse) and the slopes ds = p * (dp - mean), both packed as rows of A; ds is
+ * left in the scores too. Queries before @from do not see the key; the depth is filled up with zeros to @padded. */
+static void
+differentiate_key (const Attention *attention, const Room *room, const Meeting *meeting, int64_t key, int64_t from, int64_t padded)
+{
+  const FwTensor *bias = &attention->call->in[4];
+  const FwMicroKernel *kernel = attention->kernel;
+  float *scores = room->scores + key * SCORE_STRIDE, *slopes = room->slopes + key * SCORE_STRIDE, biases[MOST_QUERIES];
+  const float *lse = room->lse + meeting->query, *mean = room->mean + meeting->query, *added = NULL;
+  char *weight_row = room->weight_rows + key * kernel->row_bytes, *score_row = room->score_rows + key * kernel->row_bytes;
+  if (fw_present (bias)) {
+    int64_t place = meeting->head * bias->stride[0] + meeting->query * bias->stride[1] + (meeting->key + key) * bias->stride[2];
+    added = fw_run_load (bias, place, bias->stride[1], meeting->queries, biases);
+  }
+  FwVec scale = vec_set (attention->scale);
+  for (int64_t i = 0; i < padded; i += VEC) {
+    FwVec weight = vec_zero (), slope = vec_zero ();
+    if (i < meeting->queries && i + VEC > from) {
+      FwVec exponent = vec_fma (scale, vec_load (scores + i), -row_load (lse, i, meeting->queries));
+      if (added)
+        exponent = exponent + row_load (added, i, meeting->queries);
+      weight = vec_exp (exponent);
+      slope = weight * (vec_load (slopes + i) - row_load (mean, i, meeting->queries));
+      if (i + VEC > meeting->queries) {
+        weight = vec_keep (weight, meeting->queries - i);
+        slope = vec_keep (slope, meeting->queries - i);
+      }
+      if (i < from) {
+        weight = vec_drop (weight, from - i);
+        slope = vec_drop (slope, from - i);
+      }
+    }
+    store_number (kernel, weight_row, i, weight);
+    store_number (kernel, score_row, i, slope * scale);
+    vec_store (scores + i, slope);
+  }
+}
+
+static void
+add_to_bias (const Attention *attention, const Room *room, const Meeting *meeting)
+{
+  for (int64_t key = 0; key < meeting->keys; key++)
+    for (int64_t i = 0; i < meeting->queries; i++)
+      room->dbias[(meeting->query + i) * attention->keys + meeting->key + key] += room->scores[key * SCORE_STRIDE + i];
+}
+
+static void
+differentiate_block (const Attention *attention, const Room *room, const Meeting *meeting, bool first)
+{
+  const FwMicroKernel *kernel = attention->kernel;
+  int64_t queries = meeting->queries, keys = meeting->keys, width = attention->width, value_width = attention->value_width;
+  int64_t query_depth = fw_round_up (queries, kernel->step), key_depth = fw_round_up (keys, kernel->step);
+  fw_pack_head_columns (kernel, &meeting->q, meeting->query, queries, room->query_columns);
+  fw_multiply_width (kernel, keys, queries, width, room->key_rows, room->query_columns, room->scores, SCORE_STRIDE);
+  fw_pack_head_columns (kernel, &meeting->slope, meeting->query, queries, room->slope_columns);
+  fw_multiply_width (kernel, keys, queries, value_width, room->value_rows, room->slope_columns, room->slopes, SCORE_STRIDE);
+  for (int64_t key = 0; key < keys; key++) {
+    int64_t from = attention->causal ? FW_MAX (0, meeting->key + key - meeting->query) : 0;
+    differentiate_key (attention, room, meeting, key, key_counts (attention, meeting, key) ? from : queries + VEC, query_depth);
+  }
+  if (attention->bias)
+    add_to_bias (attention, room, meeting);
+
+  fw_pack_head_across (kernel, &meeting->slope, meeting->query, queries, room->slope_across);
+  fw_multiply_block (kernel, keys, value_width, query_depth, room->weight_rows, room->slope_across,
+                     fw_panel_bytes (kernel, queries), room->dv + meeting->key * attention->value_stride,
+                     attention->value_stride, !first);
+  fw_pack_head_across (kernel, &meeting->q, meeting->query, queries, room->query_across);
+  fw_multiply_block (kernel, keys, width, query_depth, room->score_rows, room->query_across, fw_panel_bytes (kernel, queries),
+                     room->dk + meeting->key * attention->key_stride, attention->key_stride, !first);
+
+  FwLines turned = { .data = room->scores, .dtype = FW_DTYPE_F32, .stride = SCORE_STRIDE, .step = 1 };
+  fw_pack_rows_across (kernel, room->turned_rows, &turned, 0, queries, keys, key_depth);
+  fw_multiply_block (kernel, queries, width, key_depth, room->turned_rows, room->key_across, fw_panel_bytes (kernel, keys),
+                     room->dq + meeting->query * attention->key_stride, attention->key_stride, meeting->key > 0);
+}
+
+static Meeting
+meet (const Attention *attention, int64_t b1, int64_t b2, int64_t head)
+{
+  const FwTensor *in = attention->call->in;
+  return (Meeting) { .b1 = b1, .b2 = b2, .head = head,
+                     .q = fw_head (&in[0], b1, b2, head), .k = fw_head (&in[1], b1, b2, head), .v = fw_head (&in[2], b1, b2, head),
+                     .o = fw_head (&in[5], b1, b2, head), .slope = fw_head (&in[6], b1, b2, head) };
+}
+
+static void
+store_rows (const FwTensor *out, const Meeting *meeting, int64_t count, float *rows, int64_t stride, float factor)
+{
+  if (!fw_present (out))
+    return;
+  FwHead head = fw_head (out, meeting->b1, meeting->b2, meeting->head);
+  for (int64_t row = 0; row < count; row++) {
+    if (factor != 1)
+      row_scale (rows + row * stride, rows + row * stride, head.width, factor);
+    fw_run_store (out, head.place + row * head.stride, head.width, rows + row * stride);
+  }
+}
+
+/* All of one sequence: dq is stored, dk and dv are left in @room, added to what is there unless this is the @first. */
+static void
+differentiate_sequence (const Attention *attention, const Room *room, Meeting *meeting, bool first)
+{
+  const FwMicroKernel *kernel = attention->kernel;
+  load_statistics (attention, room, meeting);
+  for (meeting->key = 0; meeting->key < attention->keys; meeting->key += attention->block_keys) {
+    meeting->keys = FW_MIN (attention->block_keys, attention->keys - meeting->key);
+    fw_pack_head_rows (kernel, &meeting->k, meeting->key, meeting->keys, room->key_rows);
+    fw_pack_head_rows (kernel, &meeting->v, meeting->key, meeting->keys, room->value_rows);
+    fw_pack_head_across (kernel, &meeting->k, meeting->key, meeting->keys, room->key_across);
+    for (meeting->query = 0; meeting->query < attention->queries; meeting->query += attention->block_queries) {
+      meeting->queries = FW_MIN (attention->block_queries, attention->queries - meeting->query);
+      differentiate_block (attention, room, meeting, first && meeting->query == 0);
+    }
+  }
+  store_rows (&attention->call->out[0], meeting, attention->queries, room->dq, attention->key_stride, attention->scale);
+}
+
+/* The sequences from @b2 on that share keys, @count of them. */
+static void
+differentiate_group (const Attention *attention, const Room *room, int64_t b1, int64_t b2, int64_t count, int64_t head)
+{
+  const FwKernelCall *call = attention->call;
+  Meeting meeting = { 0 };
+  for (int64_t i = 0; i < count; i++) {
+    meeting = meet (attention, b1, b2 + i, head);
+    differentiate_sequence (attention, room, &meeting, i == 0);
+  }
+  meeting.b2 = b2;
+  store_rows (&call->out[1], &meeting, attention->keys, room->dk, attention->key_stride, 1);
+  store_rows (&call->out[2], &meeting, attention->keys, room->dv, attention->value_stride, 1);
+}
+
+static void
+differentiate_head (const Attention *attention, const Room *room, int64_t head)
+{
+  const FwTensor *dbias = &attention->call->out[3];
+  int64_t count = attention->shared ? attention->sequences : 1;
+  memset (room->dbias, 0, (size_t) (attention->queries * attention->keys) * sizeof (float));
+  for (int64_t b1 = 0; b1 < attention->batches; b1++)
+    for (int64_t b2 = 0; b2 < attention->sequences; b2 += count)
+      differentiate_group (attention, room, b1, b2, count, head);
+  for (int64_t query = 0; query < attention->queries; query++)
+    fw_run_store (dbias, head * dbias->stride[0] + query * dbias->stride[1], attention->keys, room->dbias + query * attention->keys);
+}
+
+static void
+differentiate_range (void *context, int64_t begin, int64_t end, int worker)
+{
+  const Attention *attention = context;
+  int64_t count = attention->shared ? attention->sequences : 1, groups = attention->sequences / count;
+  Room room;
+  cut_room (attention, (char *) attention->call->scratch + worker * attention->worker_bytes, &room);
+  if (attention->kernel->begin)
+    attention->kernel->begin ();
+  for (int64_t item = begin; item < end; item++)
+    if (attention->bias)
+      differentiate_head (attention, &room, item);
+    else
+      differentiate_group (attention, &room, item / attention->heads / groups, item / attention->heads % groups * count, count,
+                           item % attention->heads);
+  if (attention->kernel->end)
+    attention->kernel->end ();
+}
+
+size_t
+fw_attention_grad_scratch (const FwKernelCall *call)
+{
+  Attention attention;
+  Room room;
+  plan (&attention, call);
+  return (size_t) (cut_room (&attention, NULL, &room) * call->parallel->workers);
+}
+
+void
+fw_attention_grad_run (const FwKernelCall *call)
+{
+  Attention attention;
+  Room room;
+  int64_t items = plan (&attention, call);
+  if (items == 0)
+    return;
+  attention.worker_bytes = cut_room (&attention, NULL, &room);
+  int64_t flops = 5 * attention.queries * FW_MAX (1, attention.keys) * (attention.width + attention.value_width)
+                  * (attention.shared ? attention.sequences : 1);
+  call->parallel->run (call->parallel, items, FW_MAX (1, FLOPS_PER_RANGE / flops), differentiate_range, &attention);
+}
