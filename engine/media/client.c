@@ -40,7 +40,8 @@ find_program (GError **error)
   return NULL;
 }
 
-/* The child gets its end of the pair as descriptor 3 and nothing else of ours; codec libraries chatter on stderr, so that is shown only on wish. */
+/* The child gets its end of the pair as descriptor 3 and nothing else of ours; codec libraries chatter on stderr, so that is
+ * shown only on wish. */
 static int
 spawn (const char *program, int socket, int *pid)
 {
@@ -109,7 +110,8 @@ reap (FwMediaChild *child)
   return status;
 }
 
-/* The process closed its end: how it ended is the reason. It may be closing still, so it gets a moment to die of its own cause. */
+/* The process closed its end: how it ended is the reason. It may be closing still, so it gets a moment to die of its own
+ * cause. */
 static void
 explain_end (FwMediaChild *child, GError **error)
 {
@@ -168,7 +170,8 @@ fw_media_child_send (FwMediaChild *child, FwMessage *message, FwMessageKind kind
   if (fw_message_send (child->socket, message, kind, fds, n_fds))
     return TRUE;
   if (errno != EPIPE && errno != ECONNRESET) {
-    g_set_error (error, FW_ERROR, FW_ERROR_FAILED, "Cannot %s: the media process takes no messages: %s", child->subject, g_strerror (errno));
+    g_set_error (error, FW_ERROR, FW_ERROR_FAILED, "Cannot %s: the media process takes no messages: %s", child->subject,
+                 g_strerror (errno));
     return FALSE;
   }
   /* Its last words, if any, say more than the broken pipe does. */
@@ -245,6 +248,7 @@ fw_media_share (gsize size, int *fd, GError **error)
   if (*fd >= 0)
     close (*fd);
   *fd = -1;
-  g_set_error (error, FW_ERROR, FW_ERROR_MEMORY, "No memory for %" G_GSIZE_FORMAT " bytes of frames: %s", size, g_strerror (code));
+  g_set_error (error, FW_ERROR, FW_ERROR_MEMORY, "No memory for %" G_GSIZE_FORMAT " bytes of frames: %s", size,
+               g_strerror (code));
   return NULL;
 }

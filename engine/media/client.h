@@ -16,15 +16,18 @@ typedef struct {
 } FwMediaChild;
 
 /* Starts framewright-media: $FRAMEWRIGHT_MEDIA, else beside this program, else in the build folder this program is in, else in
- * libexec. @subject completes "Cannot ...". @stall_ms 0 means FW_MEDIA_STALL_MS. One thread at a time; end it with fw_media_child_end(). */
+ * libexec. @subject completes "Cannot ...". @stall_ms 0 means FW_MEDIA_STALL_MS. One thread at a time; end it with
+ * fw_media_child_end(). */
 FwMediaChild *fw_media_child_start (const char *subject, guint stall_ms, GError **error);
 
 /* Sends; where the process has ended, the error says why. */
-gboolean fw_media_child_send (FwMediaChild *child, FwMessage *message, FwMessageKind kind, const int *fds, int n_fds, GError **error);
+gboolean fw_media_child_send (FwMediaChild *child, FwMessage *message, FwMessageKind kind, const int *fds, int n_fds,
+                              GError **error);
 
-/* Waits for the next message, which must be of @kind (FW_MESSAGE_NONE: of any); FAULT, silence, an unexpected message, the end of the
- * process and a cancel are errors. */
-gboolean fw_media_child_wait (FwMediaChild *child, FwMessage *message, FwMessageKind kind, GCancellable *cancellable, GError **error);
+/* Waits for the next message, which must be of @kind (FW_MESSAGE_NONE: of any); FAULT, silence, an unexpected message, the end
+ * of the process and a cancel are errors. */
+gboolean fw_media_child_wait (FwMediaChild *child, FwMessage *message, FwMessageKind kind, GCancellable *cancellable,
+                              GError **error);
 
 /* The same without waiting: FALSE without an error where nothing has come. */
 gboolean fw_media_child_poll (FwMediaChild *child, FwMessage *message, GError **error);

@@ -18,8 +18,9 @@ FwDecoder *fw_decoder_open (const char *path, const FwDecodeLimits *limits, GCan
 /* The size is that of every frame that follows; frames is 0, since they are not counted ahead, and there is no comment. */
 const FwMediaInfo *fw_decoder_info (FwDecoder *decoder);
 
-/* The next frame as height rows of width R, G, B bytes, @stride bytes apart, turned upright; *@time, which may be NULL, is its time in
- * the film in nanoseconds, -1 where the file tells none. 1: a frame; 0: the end; -1: an error, which also ends the film. */
+/* The next frame as height rows of width R, G, B bytes, @stride bytes apart, turned upright; *@time, which may be NULL, is its
+ * time in the film in nanoseconds, -1 where the file tells none. 1: a frame; 0: the end; -1: an error, which also ends the
+ * film. */
 int fw_decoder_next (FwDecoder *decoder, guint8 *rgb, gsize stride, gint64 *time, GCancellable *cancellable, GError **error);
 
 /* At any moment. NULL is fine. */

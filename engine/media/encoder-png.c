@@ -72,10 +72,12 @@ png_push (gpointer data, const guint8 *rgb, gsize stride, GCancellable *cancella
     return FALSE;
   }
   if (writer->folder == NULL && writer->count > 0) {
-    g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "“%s” can hold one frame; choose a name without .png for a folder of pictures", spec->path);
+    g_set_error (error, FW_ERROR, FW_ERROR_INVALID,
+                 "“%s” can hold one frame; choose a name without .png for a folder of pictures", spec->path);
     return FALSE;
   }
-  g_autoptr (GBytes) picture = fw_png_encode (rgb, spec->width, spec->height, stride, writer->folder == NULL ? spec->comment : NULL, error);
+  g_autoptr (GBytes) picture = fw_png_encode (rgb, spec->width, spec->height, stride,
+                                              writer->folder == NULL ? spec->comment : NULL, error);
   if (picture == NULL)
     return FALSE;
   int number = writer->count++;
@@ -95,7 +97,8 @@ png_complete (gpointer data, GCancellable *cancellable, GError **error)
     g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "Cannot write “%s”: there is no frame", writer->spec->path);
     return FALSE;
   }
-  return writer->folder == NULL || writer->spec->comment == NULL || fw_sidecar_write_in_folder (writer->folder, writer->spec->comment, error);
+  return writer->folder == NULL || writer->spec->comment == NULL ||
+         fw_sidecar_write_in_folder (writer->folder, writer->spec->comment, error);
 }
 
 static gboolean
@@ -103,7 +106,8 @@ png_commit (gpointer data, GError **error)
 {
   PngWriter *writer = data;
   if (writer->folder == NULL)
-    return fw_file_write (writer->spec->path, g_bytes_get_data (writer->picture, NULL), g_bytes_get_size (writer->picture), error);
+    return fw_file_write (writer->spec->path, g_bytes_get_data (writer->picture, NULL), g_bytes_get_size (writer->picture),
+                          error);
   if (rename (writer->folder, writer->spec->path) != 0) {
     g_set_error (error, FW_ERROR, FW_ERROR_IO, "Cannot save “%s”: %s", writer->spec->path, g_strerror (errno));
     return FALSE;

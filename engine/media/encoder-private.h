@@ -22,8 +22,8 @@ gpointer fw_video_writer_open (const FwEncodeSpec *spec, FwMediaChild *child, GC
 gpointer fw_png_writer_open (const FwEncodeSpec *spec, GError **error);
 
 /* Begins to encode onto @output, with an empty file @scratch to work in; both stay the caller's. */
-gpointer fw_video_writer_open_fd (const FwEncodeSpec *spec, FwMediaChild *child, int output, int scratch, GCancellable *cancellable,
-                                  GError **error);
+gpointer fw_video_writer_open_fd (const FwEncodeSpec *spec, FwMediaChild *child, int output, int scratch,
+                                  GCancellable *cancellable, GError **error);
 
 /* Asks a running media process what it can encode. */
 GPtrArray *fw_media_child_encoders (FwMediaChild *child, GCancellable *cancellable, GError **error);

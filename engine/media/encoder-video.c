@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Video: frames go through shared memory to the media process, which writes into a descriptor that has no name until all is done. */
+ * Video: frames go through shared memory to the media process, which writes into a descriptor that has no name until all is
+ * done. */
 #include "engine/media/encoder-private.h"
 #include "engine/memory/file.h"
 
@@ -72,7 +73,8 @@ begin (VideoWriter *writer, const FwEncodeSpec *spec, int output, int scratch, G
 }
 
 gpointer
-fw_video_writer_open_fd (const FwEncodeSpec *spec, FwMediaChild *child, int output, int scratch, GCancellable *cancellable, GError **error)
+fw_video_writer_open_fd (const FwEncodeSpec *spec, FwMediaChild *child, int output, int scratch, GCancellable *cancellable,
+                         GError **error)
 {
   VideoWriter *writer = video_new (spec, child);
   if (begin (writer, spec, output, scratch, cancellable, error))
@@ -119,8 +121,8 @@ find_slot (VideoWriter *writer, GCancellable *cancellable, GError **error)
     g_propagate_error (error, cause);
     return FALSE;
   }
-  return writer->n_free > 0 ||
-         (fw_media_child_wait (writer->child, &message, FW_MESSAGE_TAKEN, cancellable, error) && take_back (writer, &message, error));
+  return writer->n_free > 0 || (fw_media_child_wait (writer->child, &message, FW_MESSAGE_TAKEN, cancellable, error) &&
+                                take_back (writer, &message, error));
 }
 
 static gboolean
@@ -163,7 +165,8 @@ video_complete (gpointer data, GCancellable *cancellable, GError **error)
   } while (message.kind != FW_MESSAGE_FINISHED);
   if (message.frame.count == writer->pushed)
     return TRUE;
-  g_set_error (error, FW_ERROR, FW_ERROR_FAILED, "Cannot %s: %" G_GUINT64_FORMAT " frames were given and %" G_GUINT64_FORMAT " written",
+  g_set_error (error, FW_ERROR, FW_ERROR_FAILED,
+               "Cannot %s: %" G_GUINT64_FORMAT " frames were given and %" G_GUINT64_FORMAT " written",
                writer->child->subject, writer->pushed, message.frame.count);
   return FALSE;
 }

@@ -35,18 +35,21 @@ static gboolean
 check_numbers (const FwEncodeSpec *spec, GError **error)
 {
   if (spec->width < 1 || spec->height < 1 || spec->width > FW_MEDIA_MAX_SIDE || spec->height > FW_MEDIA_MAX_SIDE)
-    return refuse (error, "Cannot write frames of %dx%d: choose 1 to %d on each side", spec->width, spec->height, FW_MEDIA_MAX_SIDE);
+    return refuse (error, "Cannot write frames of %dx%d: choose 1 to %d on each side", spec->width, spec->height,
+                   FW_MEDIA_MAX_SIDE);
   if (spec->fps_n < 1 || spec->fps_d < 1 || spec->fps_n / spec->fps_d > FW_MEDIA_MAX_RATE)
-    return refuse (error, "Cannot write %d/%d frames a second: choose more than 0 and at most %d", spec->fps_n, spec->fps_d, FW_MEDIA_MAX_RATE);
+    return refuse (error, "Cannot write %d/%d frames a second: choose more than 0 and at most %d", spec->fps_n, spec->fps_d,
+                   FW_MEDIA_MAX_RATE);
   if (spec->quality < 0 || spec->quality > 100)
     return refuse (error, "A quality of %d is not between 1 and 100", spec->quality);
   if (spec->comment != NULL && (strlen (spec->comment) > FW_MEDIA_MAX_COMMENT || !g_utf8_validate (spec->comment, -1, NULL)))
     return refuse (error, "The recipe is longer than %u bytes or not UTF-8", FW_MEDIA_MAX_COMMENT);
   if (spec->format == FW_MEDIA_PNG && spec->frames > 1)
-    return refuse (error, "“%s” can hold one frame, not %d; choose a name without .png for a folder of pictures", spec->path, spec->frames);
+    return refuse (error, "“%s” can hold one frame, not %d; choose a name without .png for a folder of pictures", spec->path,
+                   spec->frames);
   if (spec->format == FW_MEDIA_MP4 && (spec->width % 2 != 0 || spec->height % 2 != 0))
-    return refuse (error, "H.264 needs an even width and height, not %dx%d; choose %dx%d, or a name that ends in .webm", spec->width,
-                   spec->height, MAX (2, spec->width & ~1), MAX (2, spec->height & ~1));
+    return refuse (error, "H.264 needs an even width and height, not %dx%d; choose %dx%d, or a name that ends in .webm",
+                   spec->width, spec->height, MAX (2, spec->width & ~1), MAX (2, spec->height & ~1));
   return TRUE;
 }
 
@@ -110,20 +113,23 @@ settle_format (FwEncodeSpec *spec, FwMediaChild *child, char **notice, GCancella
   if (first_found (encoders, spec->format, &package) != NULL)
     return TRUE;
   if (spec->format != FW_MEDIA_MP4 || first_found (encoders, FW_MEDIA_WEBM, &other) == NULL) {
-    g_set_error (error, FW_ERROR, FW_ERROR_UNSUPPORTED, "No encoder for %s is installed; install the package %s, or write a folder of PNG pictures",
+    g_set_error (error, FW_ERROR, FW_ERROR_UNSUPPORTED,
+                 "No encoder for %s is installed; install the package %s, or write a folder of PNG pictures",
                  fw_media_format_name (spec->format), package != NULL ? package : "gstreamer1.0-plugins-good");
     return FALSE;
   }
   g_autofree char *path = g_steal_pointer ((char **) &spec->path);
   spec->path = fw_media_replace_ending (path, fw_media_format_ending (FW_MEDIA_WEBM));
   spec->format = FW_MEDIA_WEBM;
-  *notice = g_strdup_printf ("No H.264 encoder is installed (the package %s has one): writing “%s” instead of “%s”", package, spec->path, path);
+  *notice = g_strdup_printf ("No H.264 encoder is installed (the package %s has one): writing “%s” instead of “%s”", package,
+                             spec->path, path);
   return TRUE;
 }
 
 /* Fills @settled (whose path the caller frees) and, for video, starts the media process. */
 static gboolean
-settle (const FwEncodeSpec *spec, FwEncodeSpec *settled, char **notice, FwMediaChild **child, GCancellable *cancellable, GError **error)
+settle (const FwEncodeSpec *spec, FwEncodeSpec *settled, char **notice, FwMediaChild **child, GCancellable *cancellable,
+        GError **error)
 {
   *settled = *spec;
   settled->path = NULL;
@@ -204,10 +210,9 @@ fw_encoder_push (FwEncoder *encoder, const guint8 *rgb, gsize stride, GCancellab
   return encoder->writer_class->push (encoder->writer, rgb, stride, cancellable, error);
 }
 
-gboolean
-fw_encoder_finish (FwEncoder *encoder, GCancellable *cancellable, GError **error)
+static gboolean
+finish (FwEncoder *encoder, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (FwEncoder) owned = encoder;
   if (!encoder->writer_class->complete (encoder->writer, cancellable, error))
     return FALSE;
   if (g_cancellable_is_cancelled (cancellable)) {
@@ -224,6 +229,14 @@ fw_encoder_finish (FwEncoder *encoder, GCancellable *cancellable, GError **error
     unlink (sidecar);
   }
   return FALSE;
+}
+
+gboolean
+fw_encoder_finish (FwEncoder *encoder, GCancellable *cancellable, GError **error)
+{
+  gboolean finished = finish (encoder, cancellable, error);
+  fw_encoder_abort (encoder);
+  return finished;
 }
 
 void

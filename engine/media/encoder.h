@@ -15,15 +15,16 @@ typedef struct {
   guint stall_ms;           /* silence after which the media process counts as hung; 0 = 60 seconds */
 } FwEncodeSpec;
 
-/* Whether the clip could be written, without writing anything: numbers, path, folder, and the encoders that are installed. Meant to be
- * asked before hours of work; costs one start of the media process (well under a second), nothing for PNG. *@path is what will be
- * written: @spec's path, or the same name ending in .webm where no H.264 encoder is installed, and then *@notice is one line
- * that names the missing package (else NULL). Either may be NULL; free with g_free(). */
+/* Whether the clip could be written, without writing anything: numbers, path, folder, and the encoders that are installed.
+ * Meant to be asked before hours of work; costs one start of the media process (well under a second), nothing for PNG. *@path
+ * is what will be written: @spec's path, or the same name ending in .webm where no H.264 encoder is installed, and then
+ * *@notice is one line that names the missing package (else NULL). Either may be NULL; free with g_free(). */
 gboolean fw_encoder_check (const FwEncodeSpec *spec, char **path, char **notice, GCancellable *cancellable, GError **error);
 
 typedef struct _FwEncoder FwEncoder;
 
-/* Begins a clip; @spec is copied. Nothing appears under the clip's name before fw_encoder_finish() succeeds. One thread at a time. */
+/* Begins a clip; @spec is copied. Nothing appears under the clip's name before fw_encoder_finish() succeeds. One thread at a
+ * time. */
 FwEncoder *fw_encoder_open (const FwEncodeSpec *spec, GCancellable *cancellable, GError **error);
 
 /* What will be written, the notice as in fw_encoder_check() (or NULL), and the element that encodes ("x264enc", or "png"). */
@@ -35,7 +36,8 @@ const char *fw_encoder_element (FwEncoder *encoder);
  * while the encoder is behind; a cancel is answered at once. After a failure only fw_encoder_abort() is left to do. */
 gboolean fw_encoder_push (FwEncoder *encoder, const guint8 *rgb, gsize stride, GCancellable *cancellable, GError **error);
 
-/* Completes the clip: sidecar first, then the clip itself gets its name. Frees @encoder, also on failure, which leaves nothing behind. */
+/* Completes the clip: sidecar first, then the clip itself gets its name. Frees @encoder, also on failure, which leaves nothing
+ * behind. */
 gboolean fw_encoder_finish (FwEncoder *encoder, GCancellable *cancellable, GError **error);
 
 /* Gives the clip up: frees @encoder and leaves nothing behind. NULL is fine. */

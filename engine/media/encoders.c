@@ -23,7 +23,8 @@ fw_media_child_encoders (FwMediaChild *child, GCancellable *cancellable, GError 
       return NULL;
     if (message.kind == FW_MESSAGE_END)
       return g_steal_pointer (&encoders);
-    if (message.kind != FW_MESSAGE_ENCODER || message.encoder.format <= FW_MEDIA_AUTO || message.encoder.format >= FW_N_MEDIA_FORMATS)
+    if (message.kind != FW_MESSAGE_ENCODER || message.encoder.format <= FW_MEDIA_AUTO ||
+        message.encoder.format >= FW_N_MEDIA_FORMATS)
       break;
     FwMediaEncoder *encoder = g_new0 (FwMediaEncoder, 1);
     encoder->format = message.encoder.format;

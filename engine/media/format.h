@@ -13,7 +13,8 @@ typedef enum {
   FW_N_MEDIA_FORMATS
 } FwMediaFormat;
 
-/* The format a path asks for: .mp4, .webm, .mkv, .png, or no ending at all for a folder. FW_MEDIA_AUTO and an error for any other. */
+/* The format a path asks for: .mp4, .webm, .mkv, .png, or no ending at all for a folder. FW_MEDIA_AUTO and an error for any
+ * other. */
 FwMediaFormat fw_media_format_from_path (const char *path, GError **error);
 
 /* "MP4 (H.264)" and the like, for sentences; ".mp4" or "" for a folder; whether the media process writes it. */

@@ -51,7 +51,8 @@ predict (int filter, int left, int up, int corner)
   return prediction[filter];
 }
 
-/* Writes the filter's number and the filtered row; returns the sum of absolute differences, the usual measure of which filter is best. */
+/* Writes the filter's number and the filtered row; returns the sum of absolute differences, the usual measure of which filter
+ * is best. */
 static guint64
 filter_row (int filter, const guint8 *row, const guint8 *above, gsize bytes, guint8 *out)
 {
@@ -122,8 +123,10 @@ fw_png_encode (const guint8 *rgb, int width, int height, gsize stride, const cha
   gsize size = (PIXEL * (gsize) width + 1) * height, bound = size + size / 1000 + 1024, read, written;
   g_autofree guint8 *packed = filtered != NULL ? g_try_malloc (bound) : NULL;
   g_autoptr (GZlibCompressor) zlib = g_zlib_compressor_new (G_ZLIB_COMPRESSOR_FORMAT_ZLIB, LEVEL);
-  if (packed == NULL || g_converter_convert (G_CONVERTER (zlib), filtered, size, packed, bound, G_CONVERTER_INPUT_AT_END, &read, &written,
-                                             NULL) != G_CONVERTER_FINISHED) {
+  GConverterResult result = G_CONVERTER_ERROR;
+  if (packed != NULL)
+    result = g_converter_convert (G_CONVERTER (zlib), filtered, size, packed, bound, G_CONVERTER_INPUT_AT_END, &read, &written, NULL);
+  if (result != G_CONVERTER_FINISHED) {
     g_set_error (error, FW_ERROR, FW_ERROR_MEMORY, "No memory for a PNG picture of %dx%d", width, height);
     return NULL;
   }

@@ -5,6 +5,6 @@
 #pragma once
 #include "engine/memory/error.h"
 
-/* The bytes of a PNG file: @height rows of @width R, G, B bytes, @stride bytes apart, tagged sRGB; @comment, UTF-8, goes into an iTXt chunk
- * named Comment unless it is NULL. NULL only where the memory for it is missing. Any thread. */
+/* The bytes of a PNG file: @height rows of @width R, G, B bytes, @stride bytes apart, tagged sRGB; @comment, UTF-8, goes into
+ * an iTXt chunk named Comment unless it is NULL. NULL only where the memory for it is missing. Any thread. */
 GBytes *fw_png_encode (const guint8 *rgb, int width, int height, gsize stride, const char *comment, GError **error);

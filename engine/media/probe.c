@@ -35,8 +35,8 @@ fw_media_info_from_message (const FwInfoMessage *message, const char *comment, G
 {
   if (message->width < 1 || message->height < 1 || message->width > FW_MEDIA_MAX_SIDE || message->height > FW_MEDIA_MAX_SIDE ||
       message->fps_n < 0 || message->fps_d < 1 || message->comment_size > FW_MEDIA_MAX_COMMENT) {
-    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "The file claims frames of %dx%d at %d/%d a second", message->width, message->height,
-                 message->fps_n, message->fps_d);
+    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "The file claims frames of %dx%d at %d/%d a second", message->width,
+                 message->height, message->fps_n, message->fps_d);
     return NULL;
   }
   FwMediaInfo *info = g_new0 (FwMediaInfo, 1);

@@ -78,6 +78,7 @@ typedef struct {
 /* Sends one message with up to FW_MEDIA_MAX_FDS descriptors, never blocking and never raising SIGPIPE. FALSE with errno set. */
 gboolean fw_message_send (int socket, FwMessage *message, FwMessageKind kind, const int *fds, int n_fds);
 
-/* Receives one message without blocking: 1, 0 where the other side has closed, -1 with errno (EAGAIN: nothing there; EPROTO: not a
- * message of this protocol). Descriptors beyond @max_fds are refused by the kernel; the first *@n_fds are the caller's to close. */
+/* Receives one message without blocking: 1, 0 where the other side has closed, -1 with errno (EAGAIN: nothing there; EPROTO:
+ * not a message of this protocol). Descriptors beyond @max_fds are refused by the kernel; the first *@n_fds are the caller's
+ * to close. */
 int fw_message_receive (int socket, FwMessage *message, int *fds, int max_fds, int *n_fds);

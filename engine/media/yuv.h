@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Exact conversion between 8-bit RGB and Y'CbCr pictures, since GStreamer's own truncates where it should round.
  *
- * Source: ITU-R BT.601-7 section 2.5 and BT.709-6 section 3 (luma weights, quantisation), ITU-T H.264 annex E (chroma sample location type 0). */
+ * Source: ITU-R BT.601-7 section 2.5 and BT.709-6 section 3 (luma weights, quantisation), ITU-T H.264 annex E (chroma sample
+ * location type 0). */
 #pragma once
 #include <glib.h>
 

@@ -19,7 +19,8 @@ void fw_file_writer_abort (FwFileWriter *writer);
 /* The descriptor being written, for another process to write to; stays the writer's. */
 int fw_file_writer_fd (FwFileWriter *writer);
 
-/* Opens a regular file for reading: its descriptor, the caller's to close, or -1. A FIFO, folder or device is refused without waiting. */
+/* Opens a regular file for reading: its descriptor, the caller's to close, or -1. A FIFO, folder or device is refused without
+ * waiting. */
 int fw_file_open (const char *path, GError **error);
 
 /* Maps a regular file read-only. A FIFO, folder or device is refused without opening it for reading. Any thread;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What goes wrong with clips: refused numbers and places, a full disk, a media process that is killed, hangs or is cancelled, missing
+ * What goes wrong with clips: refused numbers and places, a full disk, a media process that is killed, hangs or is cancelled,
+ * missing
  * encoders, hostile files. Each must be one sentence, in time, and leave nothing behind. */
 #include "engine/media/encoder-private.h"
 #include "engine/memory/file.h"
@@ -44,17 +45,27 @@ static void
 test_numbers (Folder *folder, gconstpointer data)
 {
   static const struct { const char *name; int width, height, fps_n, fps_d, frames, quality; const char *says; } rows[] = {
-    { "a.mp4", 0, 128, 8, 1, 0, 0, "0x128" }, { "a.mp4", 128, -2, 8, 1, 0, 0, "128x-2" }, { "a.webm", 20000, 8, 8, 1, 0, 0, "16384" },
-    { "a.mp4", G_MAXINT, G_MAXINT, 8, 1, 0, 0, "16384" }, { "a.mp4", 321, 240, 8, 1, 0, 0, "320x240" }, { "a.mp4", 320, 241, 8, 1, 0, 0, "320x240" },
-    { "a.mp4", 128, 128, 0, 1, 0, 0, "0/1" }, { "a.mp4", 128, 128, 8, 0, 0, 0, "8/0" }, { "a.mp4", 128, 128, -8, -1, 0, 0, "-8/-1" },
-    { "a.mp4", 128, 128, 5000, 1, 0, 0, "5000/1" }, { "a.mp4", 128, 128, 8, 1, 0, 101, "101" }, { "a.mp4", 128, 128, 8, 1, 0, -1, "-1" },
-    { "a.png", 128, 128, 8, 1, 16, 0, "one frame" }, { "a.avi", 128, 128, 8, 1, 0, 0, ".mp4" }, { "", 128, 128, 8, 1, 0, 0, "name" },
+    { "a.mp4", 0, 128, 8, 1, 0, 0, "0x128" },
+    { "a.mp4", 128, -2, 8, 1, 0, 0, "128x-2" },
+    { "a.webm", 20000, 8, 8, 1, 0, 0, "16384" },
+    { "a.mp4", G_MAXINT, G_MAXINT, 8, 1, 0, 0, "16384" },
+    { "a.mp4", 321, 240, 8, 1, 0, 0, "320x240" },
+    { "a.mp4", 320, 241, 8, 1, 0, 0, "320x240" },
+    { "a.mp4", 128, 128, 0, 1, 0, 0, "0/1" },
+    { "a.mp4", 128, 128, 8, 0, 0, 0, "8/0" },
+    { "a.mp4", 128, 128, -8, -1, 0, 0, "-8/-1" },
+    { "a.mp4", 128, 128, 5000, 1, 0, 0, "5000/1" },
+    { "a.mp4", 128, 128, 8, 1, 0, 101, "101" },
+    { "a.mp4", 128, 128, 8, 1, 0, -1, "-1" },
+    { "a.png", 128, 128, 8, 1, 16, 0, "one frame" },
+    { "a.avi", 128, 128, 8, 1, 0, 0, ".mp4" },
+    { "", 128, 128, 8, 1, 0, 0, "name" },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_autoptr (GError) error = NULL;
     g_autofree char *path = rows[i].name[0] != '\0' ? in_folder (folder, rows[i].name) : g_strdup ("");
-    FwEncodeSpec spec = { .path = path, .width = rows[i].width, .height = rows[i].height, .fps_n = rows[i].fps_n, .fps_d = rows[i].fps_d,
-                          .frames = rows[i].frames, .quality = rows[i].quality };
+    FwEncodeSpec spec = { .path = path, .width = rows[i].width, .height = rows[i].height, .fps_n = rows[i].fps_n,
+                          .fps_d = rows[i].fps_d, .frames = rows[i].frames, .quality = rows[i].quality };
     g_assert_false (fw_encoder_check (&spec, NULL, NULL, NULL, &error));
     assert_message (error, rows[i].says);
     g_assert_cmpint (error->code, ==, FW_ERROR_INVALID);
@@ -66,13 +77,15 @@ test_numbers (Folder *folder, gconstpointer data)
 static void
 test_places (Folder *folder, gconstpointer data)
 {
-  g_autofree char *fifo = in_folder (folder, "fifo.mp4"), *sub = in_folder (folder, "sub.mp4"), *nowhere = in_folder (folder, "none/a.mp4");
+  g_autofree char *fifo = in_folder (folder, "fifo.mp4"), *sub = in_folder (folder, "sub.mp4");
+  g_autofree char *nowhere = in_folder (folder, "none/a.mp4");
   g_autofree char *under_file = in_folder (folder, "file.mp4/a.mp4"), *file = in_folder (folder, "file.mp4");
   g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
   g_assert_cmpint (g_mkdir (sub, 0700), ==, 0);
   g_assert_true (g_file_set_contents (file, "precious", -1, NULL));
   const struct { const char *path, *says; } rows[] = {
-    { fifo, "pipe" }, { "/dev/full", "ending" }, { sub, "folder of that name" }, { nowhere, "No such file" }, { under_file, "Not a directory" },
+    { fifo, "pipe" }, { "/dev/full", "ending" }, { sub, "folder of that name" }, { nowhere, "No such file" },
+    { under_file, "Not a directory" },
     { "/proc/a.mp4", "/proc" },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
@@ -133,7 +146,8 @@ test_full_device (Folder *folder, gconstpointer data)
       FwMediaChild *child = fw_media_child_start ("write “full”", spec.stall_ms, &error);
       g_assert_no_error (error);
       gint64 start = g_get_monotonic_time ();
-      gpointer writer = fw_video_writer_open_fd (&spec, child, full == 0 ? device : fileno (spare), full == 0 ? fileno (spare) : device, NULL, &error);
+      gpointer writer = fw_video_writer_open_fd (&spec, child, full == 0 ? device : fileno (spare),
+                                                 full == 0 ? fileno (spare) : device, NULL, &error);
       g_autofree guint8 *rgb = g_malloc (3 * 128 * 128);
       gboolean going = writer != NULL;
       for (int n = 0; going && n < 200; n++) {
@@ -338,7 +352,8 @@ hide_plugins (const Folder *folder, const char *const *hidden)
 {
   const char *plugins = g_getenv ("FRAMEWRIGHT_TEST_PLUGINS");
   g_autofree char *links = in_folder (folder, "plugins"), *registry = in_folder (folder, "registry.bin");
-  static const char *const wanted[] = { "app", "coreelements", "gio", "isomp4", "matroska", "videoparsersbad", "vpx", "x264", "openh264" };
+  static const char *const wanted[] = { "app", "coreelements", "gio", "isomp4", "matroska", "videoparsersbad", "vpx", "x264",
+                                        "openh264" };
   folder_empty (folder->path);
   g_assert_cmpint (g_mkdir (links, 0700), ==, 0);
   for (gsize i = 0; i < G_N_ELEMENTS (wanted); i++) {
@@ -505,24 +520,27 @@ test_sandbox (Folder *folder, gconstpointer data)
   g_autofree char *path = in_folder (folder, "clip.mp4"), *status_path = NULL, *status = NULL, *program = NULL, *said = NULL;
   FwEncodeSpec spec = small_spec (path);
   g_assert_true (write_clip (&spec, 12, paint, &error));
-  g_autoptr (FwDecoder) decoder = fw_decoder_open (path, NULL, NULL, &error);
+  FwDecoder *decoder = fw_decoder_open (path, NULL, NULL, &error);
   g_assert_no_error (error);
   status_path = g_strdup_printf ("/proc/%d/status", find_child ());
   g_assert_true (g_file_get_contents (status_path, &status, NULL, NULL));
   g_assert_nonnull (strstr (status, "NoNewPrivs:\t1"));
   if (strstr (status, "Seccomp:\t2") == NULL) {
     g_test_skip ("built without libseccomp");
+    fw_decoder_free (decoder);
     return;
   }
   g_autofree char *executable = g_strdup_printf ("/proc/%d/exe", find_child ());
   program = g_file_read_link (executable, &error);
   g_assert_no_error (error);
+  fw_decoder_free (decoder);
   char *argv[] = { program, (char *) "--check-sandbox", NULL };
   int code;
   g_assert_true (g_spawn_sync (NULL, argv, NULL, 0, NULL, NULL, &said, NULL, &code, &error));
   g_test_message ("%s", said);
   g_assert_cmpint (code, ==, 0);
-  static const char *const denied[] = { "open a file: denied", "open a network socket: denied", "fork: denied", "execute a program: denied" };
+  static const char *const denied[] = { "open a file: denied", "open a network socket: denied", "fork: denied",
+                                        "execute a program: denied" };
   for (gsize i = 0; i < G_N_ELEMENTS (denied); i++)
     g_assert_nonnull (strstr (said, denied[i]));
 }
@@ -535,7 +553,8 @@ main (int argc, char **argv)
     { "/media/full-device", test_full_device }, { "/media/full-disk", test_full_disk }, { "/media/killed", test_killed },
     { "/media/hanging", test_hanging }, { "/media/cancelled", test_cancelled }, { "/media/engine-killed", test_engine_killed },
     { "/media/no-program", test_no_program }, { "/media/missing-encoders", test_missing_encoders },
-    { "/media/strange-files", test_strange_files }, { "/media/damaged-files", test_damaged_files }, { "/media/limits", test_limits },
+    { "/media/strange-files", test_strange_files }, { "/media/damaged-files", test_damaged_files },
+    { "/media/limits", test_limits },
     { "/media/sandbox", test_sandbox },
   };
   g_test_init (&argc, &argv, NULL);

@@ -35,7 +35,8 @@ blue_weight (FwYuvMatrix matrix)
 static FwYuvImage
 new_image (FwYuvLayout layout, FwYuvMatrix matrix, gboolean full_range, FwYuvSiting siting, int width, int height)
 {
-  FwYuvImage image = { .layout = layout, .matrix = matrix, .full_range = full_range, .siting = siting, .width = width, .height = height };
+  FwYuvImage image = { .layout = layout, .matrix = matrix, .full_range = full_range, .siting = siting, .width = width,
+                       .height = height };
   for (int i = 0; i < 3; i++) {
     gsize bytes;
     int rows;
@@ -57,7 +58,8 @@ static int
 stored (const FwYuvImage *image, int plane, int x, int y)
 {
   Shape shape = shape_of (image->layout);
-  const guint8 *row = image->plane[shape.interleaved && plane == 2 ? 1 : plane] + image->stride[shape.interleaved && plane == 2 ? 1 : plane] * y;
+  int held = shape.interleaved && plane == 2 ? 1 : plane;
+  const guint8 *row = image->plane[held] + image->stride[held] * y;
   if (shape.bits > 8)
     return row[2 * x] + 256 * row[2 * x + 1];
   return shape.interleaved && plane > 0 ? row[2 * x + plane - 1] : row[x];
@@ -94,7 +96,8 @@ expected_stored (const FwYuvImage *image, const guint8 *rgb, gsize stride, int p
   double total = 0;
   for (int dy = 0; dy < shape.down; dy++)
     for (int dx = -1; dx <= 1; dx++)
-      total += taps[dx + 1] / shape.down * signal_at (rgb, stride, w, h, i * shape.across + dx, j * shape.down + dy, image->matrix, plane);
+      total += taps[dx + 1] / shape.down * signal_at (rgb, stride, w, h, i * shape.across + dx, j * shape.down + dy,
+                                                      image->matrix, plane);
   return 128 + (image->full_range ? 255 : 224) * total;
 }
 
@@ -115,7 +118,8 @@ expected_rgb (const FwYuvImage *image, int x, int y, int c)
   Shape shape = shape_of (image->layout);
   int columns = (image->width + shape.across - 1) / shape.across, rows = (image->height + shape.down - 1) / shape.down;
   double step = pow (2, shape.bits - 8), top = pow (2, shape.bits) - 1;
-  double at_x = shape.across == 1 ? x : image->siting == FW_YUV_LEFT ? x / 2.0 : (x - 0.5) / 2, at_y = shape.down == 1 ? y : (y - 0.5) / 2;
+  double at_x = shape.across == 1 ? x : image->siting == FW_YUV_LEFT ? x / 2.0 : (x - 0.5) / 2;
+  double at_y = shape.down == 1 ? y : (y - 0.5) / 2;
   double span = image->full_range ? top : 224 * step, kr = red_weight (image->matrix), kb = blue_weight (image->matrix);
   double pb = (chroma_between (image, 1, at_x, at_y, columns, rows) - 128 * step) / span;
   double pr = (chroma_between (image, 2, at_x, at_y, columns, rows) - 128 * step) / span;
@@ -158,7 +162,7 @@ fill_with_noise (const FwYuvImage *image, GRand *rand)
     fw_yuv_plane_size (image->layout, plane, image->width, image->height, &bytes, &rows);
     for (int y = 0; y < rows; y++)
       for (gsize x = 0; x < bytes; x++)
-        image->plane[plane][image->stride[plane] * y + x] = shape.bits == 10 && (x & 1) ? g_rand_int_range (rand, 0, 4) : g_rand_int_range (rand, 0, 256);
+        image->plane[plane][image->stride[plane] * y + x] = g_rand_int_range (rand, 0, shape.bits == 10 && (x & 1) ? 4 : 256);
   }
 }
 
@@ -171,7 +175,8 @@ test_against_real_arithmetic (void)
     for (int variant = 0; variant < FW_N_YUV_LAYOUTS * 8; variant++) {
       FwYuvLayout layout = variant / 8;
       int width = sizes[s][0], height = sizes[s][1];
-      FwYuvImage image = new_image (layout, variant & 1, (variant & 2) != 0, variant & 4 ? FW_YUV_CENTRE : FW_YUV_LEFT, width, height);
+      FwYuvImage image = new_image (layout, variant & 1, (variant & 2) != 0, variant & 4 ? FW_YUV_CENTRE : FW_YUV_LEFT, width,
+                                    height);
       gsize stride = 3 * width + 5;
       g_autofree guint8 *rgb = g_malloc (stride * height);
       if (shape_of (layout).bits == 8) {
@@ -253,11 +258,13 @@ test_round_trip (void)
     noise[i] = g_rand_int_range (rand, 0, 256);
   paint_scene (scene, width, height, rand);
   static const struct { FwYuvLayout layout; gboolean scene; double least; } rows[] = {
-    { FW_YUV_Y444, FALSE, 52 }, { FW_YUV_Y444, TRUE, 52 }, { FW_YUV_I420, FALSE, 12 }, { FW_YUV_I420, TRUE, 38 }, { FW_YUV_NV12, TRUE, 38 },
+    { FW_YUV_Y444, FALSE, 52 }, { FW_YUV_Y444, TRUE, 52 }, { FW_YUV_I420, FALSE, 12 }, { FW_YUV_I420, TRUE, 38 },
+    { FW_YUV_NV12, TRUE, 38 },
   };
   for (int i = 0; i < (int) G_N_ELEMENTS (rows); i++) {
     double mean, psnr = round_trip_psnr (rows[i].layout, rows[i].scene ? scene : noise, width, height, &mean);
-    g_test_message ("%s, %s: %.2f dB, mean error %+.3f", layout_names[rows[i].layout], rows[i].scene ? "scene" : "noise", psnr, mean);
+    g_test_message ("%s, %s: %.2f dB, mean error %+.3f", layout_names[rows[i].layout], rows[i].scene ? "scene" : "noise", psnr,
+                    mean);
     g_assert_cmpfloat (psnr, >=, rows[i].least);
     if (rows[i].layout == FW_YUV_Y444 || rows[i].scene)
       g_assert_cmpfloat (fabs (mean), <, 0.05);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The decoding side: the file is mapped, its kind settled by its own first bytes, the walls go up, and only then does a demuxer see it. */
+ * The decoding side: the file is mapped, its kind settled by its own first bytes, the walls go up, and only then does a
+ * demuxer see it. */
 #include "engine/media/child/child.h"
 #include "engine/media/child/sandbox.h"
 #include "engine/media/child/source.h"
@@ -56,13 +57,16 @@ close_in (const Decode *decode)
   if (g_strcmp0 (g_getenv ("FRAMEWRIGHT_SANDBOX"), "off") == 0)
     return;
   if (!sandbox_enter (WORKING_MEMORY, &reason))
-    child_fault (FW_ERROR_UNSUPPORTED, "the sandbox is not available (%s); for files you trust, set FRAMEWRIGHT_SANDBOX=off", reason);
+    child_fault (FW_ERROR_UNSUPPORTED, "the sandbox is not available (%s); for files you trust, set FRAMEWRIGHT_SANDBOX=off",
+                 reason);
 }
 
 static int
 rotation_of (const char *orientation)
 {
-  static const struct { const char *name; int degrees; } rows[] = { { "rotate-90", 90 }, { "rotate-180", 180 }, { "rotate-270", 270 } };
+  static const struct { const char *name; int degrees; } rows[] = {
+    { "rotate-90", 90 }, { "rotate-180", 180 }, { "rotate-270", 270 },
+  };
   for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
     if (strcmp (orientation, rows[i].name) == 0)
       return rows[i].degrees;
@@ -365,7 +369,8 @@ child_decode (const FwMessage *request, const int *fds, int n_fds)
   FwMessage message = { 0 };
   FwDecodeMessage limits = request->decode;
   int memory_fd, n;
-  if (n_fds != 1 || limits.slots < 1 || limits.slots > FW_MEDIA_MAX_SLOTS || limits.max_side < 1 || limits.max_side > FW_MEDIA_MAX_SIDE)
+  if (n_fds != 1 || limits.slots < 1 || limits.slots > FW_MEDIA_MAX_SLOTS || limits.max_side < 1 ||
+      limits.max_side > FW_MEDIA_MAX_SIDE)
     child_fault (FW_ERROR_FAILED, "the request for decoding is out of range");
   map_file (&decode, fds[0]);
   close_in (&decode);
@@ -376,7 +381,8 @@ child_decode (const FwMessage *request, const int *fds, int n_fds)
   if (!child_sample_size (first, &decode.width, &decode.height))
     child_fault (FW_ERROR_UNSUPPORTED, "its pixel format is none that is read");
   if (decode.width > (int) limits.max_side || decode.height > (int) limits.max_side)
-    child_fault (FW_ERROR_FORMAT, "its frames are %dx%d, more than the %u allowed on a side", decode.width, decode.height, limits.max_side);
+    child_fault (FW_ERROR_FORMAT, "its frames are %dx%d, more than the %u allowed on a side", decode.width, decode.height,
+                 limits.max_side);
   fill_info (&decode, &message);
   child_send (&message, FW_MESSAGE_INFO);
   child_receive (&message, &memory_fd, 1, &n);

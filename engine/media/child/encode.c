@@ -35,9 +35,9 @@ take_request (Encode *encode, const FwMessage *request, const int *fds, int n_fd
 {
   const FwEncodeMessage *spec = &encode->spec;
   encode->spec = request->encode;
-  if (n_fds != N_FDS || spec->width < 1 || spec->height < 1 || spec->width > FW_MEDIA_MAX_SIDE || spec->height > FW_MEDIA_MAX_SIDE ||
-      spec->fps_n < 1 || spec->fps_d < 1 || spec->quality < 1 || spec->quality > 100 || spec->threads < 0 || spec->slots < 1 ||
-      spec->slots > FW_MEDIA_MAX_SLOTS || spec->comment_size > FW_MEDIA_MAX_COMMENT)
+  if (n_fds != N_FDS || spec->width < 1 || spec->height < 1 || spec->width > FW_MEDIA_MAX_SIDE ||
+      spec->height > FW_MEDIA_MAX_SIDE || spec->fps_n < 1 || spec->fps_d < 1 || spec->quality < 1 || spec->quality > 100 ||
+      spec->threads < 0 || spec->slots < 1 || spec->slots > FW_MEDIA_MAX_SLOTS || spec->comment_size > FW_MEDIA_MAX_COMMENT)
     child_fault (FW_ERROR_INVALID, "the request for encoding is out of range");
   memcpy (encode->fds, fds, sizeof encode->fds);
   encode->frame_bytes = 3 * (gsize) spec->width * spec->height;
@@ -81,7 +81,8 @@ set_muxer_properties (Encode *encode)
   g_autoptr (GstElement) muxer = gst_bin_get_by_name (GST_BIN (encode->pipeline), "muxer");
   if (encode->comment[0] != '\0')
     gst_tag_setter_add_tags (GST_TAG_SETTER (muxer), GST_TAG_MERGE_REPLACE, GST_TAG_COMMENT, encode->comment, NULL);
-  gst_tag_setter_add_tags (GST_TAG_SETTER (muxer), GST_TAG_MERGE_REPLACE, GST_TAG_APPLICATION_NAME, "Framewright " FW_VERSION, NULL);
+  gst_tag_setter_add_tags (GST_TAG_SETTER (muxer), GST_TAG_MERGE_REPLACE, GST_TAG_APPLICATION_NAME, "Framewright " FW_VERSION,
+                           NULL);
   /* The muxer opens its scratch file by name; this name leads to the nameless file that the engine has handed over. */
   if (g_object_class_find_property (G_OBJECT_GET_CLASS (muxer), "faststart-file") != NULL) {
     g_autofree char *scratch = g_strdup_printf ("/proc/self/fd/%d", encode->fds[FD_SCRATCH]);
@@ -128,7 +129,8 @@ static gboolean
 open_pipeline (Encode *encode, const ChildEncoder *choice)
 {
   g_autofree char *launch = g_strdup_printf ("appsrc name=source format=time max-buffers=0 max-bytes=0 ! %s ! %s ! "
-                                             "fdsink name=sink sync=false fd=%d", choice->launch, choice->muxer, encode->fds[FD_OUTPUT]);
+                                             "fdsink name=sink sync=false fd=%d", choice->launch, choice->muxer,
+                                             encode->fds[FD_OUTPUT]);
   encode->pipeline = gst_parse_launch_full (launch, NULL, GST_PARSE_FLAG_FATAL_ERRORS, NULL);
   if (encode->pipeline == NULL)
     return FALSE;
@@ -152,7 +154,8 @@ static const ChildEncoder *
 choose_encoder (Encode *encode)
 {
   const char *missing = NULL;
-  for (const ChildEncoder *e = child_next_encoder (encode->spec.format, NULL); e != NULL; e = child_next_encoder (encode->spec.format, e)) {
+  FwMediaFormat format = encode->spec.format;
+  for (const ChildEncoder *e = child_next_encoder (format, NULL); e != NULL; e = child_next_encoder (format, e)) {
     const char *package = child_missing_package (e);
     if (package == NULL && open_pipeline (encode, e))
       return e;
@@ -160,9 +163,9 @@ choose_encoder (Encode *encode)
       missing = package;
   }
   if (missing != NULL)
-    child_fault (FW_ERROR_UNSUPPORTED, "no encoder for %s is installed; install the package %s", fw_media_format_name (encode->spec.format),
-                 missing);
-  child_fault (FW_ERROR_UNSUPPORTED, "no installed encoder for %s starts", fw_media_format_name (encode->spec.format));
+    child_fault (FW_ERROR_UNSUPPORTED, "no encoder for %s is installed; install the package %s",
+                 fw_media_format_name (format), missing);
+  child_fault (FW_ERROR_UNSUPPORTED, "no installed encoder for %s starts", fw_media_format_name (format));
 }
 
 /* The system's own words for why nothing more can be written: a write is tried until it fails. */
@@ -190,6 +193,13 @@ pipeline_ended (Encode *encode)
   return ended;
 }
 
+/* The moment frame @n begins, rounded as all who write this rate do. */
+static GstClockTime
+frame_time (const Encode *encode, guint64 n)
+{
+  return gst_util_uint64_scale (n, GST_SECOND * encode->spec.fps_d, encode->spec.fps_n);
+}
+
 static void
 push_frame (Encode *encode, guint32 slot)
 {
@@ -197,8 +207,8 @@ push_frame (Encode *encode, guint32 slot)
     child_fault (FW_ERROR_FAILED, "a frame came out of turn");
   GstBuffer *buffer = child_buffer_from_rgb (&encode->info, encode->memory + encode->frame_bytes * slot);
   guint64 n = encode->pushed++;
-  GST_BUFFER_PTS (buffer) = gst_util_uint64_scale (n, GST_SECOND * encode->spec.fps_d, encode->spec.fps_n);
-  GST_BUFFER_DURATION (buffer) = gst_util_uint64_scale (n + 1, GST_SECOND * encode->spec.fps_d, encode->spec.fps_n) - GST_BUFFER_PTS (buffer);
+  GST_BUFFER_PTS (buffer) = frame_time (encode, n);
+  GST_BUFFER_DURATION (buffer) = frame_time (encode, n + 1) - frame_time (encode, n);
   g_atomic_int_inc (&encode->waiting);
   gst_app_src_push_buffer (GST_APP_SRC (encode->source), buffer);
   FwMessage answer = { .frame.slot = slot };

@@ -30,8 +30,8 @@ static const ChildEncoder encoders[] = {
 
 static const struct { const char *element, *package; } packages[] = {
   { "x264enc", "gstreamer1.0-plugins-ugly" }, { "vaapih264enc", "gstreamer1.0-vaapi" }, { "avenc_ffv1", "gstreamer1.0-libav" },
-  { "mp4mux", "gstreamer1.0-plugins-good" }, { "webmmux", "gstreamer1.0-plugins-good" }, { "matroskamux", "gstreamer1.0-plugins-good" },
-  { "vp9enc", "gstreamer1.0-plugins-good" },
+  { "mp4mux", "gstreamer1.0-plugins-good" }, { "webmmux", "gstreamer1.0-plugins-good" },
+  { "matroskamux", "gstreamer1.0-plugins-good" }, { "vp9enc", "gstreamer1.0-plugins-good" },
 };
 
 static gboolean

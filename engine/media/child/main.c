@@ -53,7 +53,8 @@ child_receive (FwMessage *message, int *fds, int max_fds, int *n_fds)
 gpointer
 child_map (int fd, gsize size)
 {
-  /* Not fstat (): inside the sandbox only calls without a path are allowed, and the C library may make it one with an empty path. */
+  /* Not fstat (): inside the sandbox only calls without a path are allowed, and the C library may make it one with an empty
+   * path. */
   off_t there = lseek (fd, 0, SEEK_END);
   if (there < 0 || (gsize) there < size)
     child_fault (FW_ERROR_FAILED, "the shared memory is too small");
@@ -70,11 +71,12 @@ child_pipeline_fault (GstMessage *message, const char *hint)
   gst_message_parse_error (message, &cause, NULL);
   if (cause->domain == GST_RESOURCE_ERROR && hint != NULL)
     child_fault (FW_ERROR_IO, "%s", hint);
-  child_fault (cause->domain == GST_RESOURCE_ERROR ? FW_ERROR_IO : FW_ERROR_FAILED, "%s (%s)", cause->message, GST_MESSAGE_SRC_NAME (message));
+  child_fault (cause->domain == GST_RESOURCE_ERROR ? FW_ERROR_IO : FW_ERROR_FAILED, "%s (%s)", cause->message,
+               GST_MESSAGE_SRC_NAME (message));
 }
 
-/* A terminal's interrupt reaches the whole group, but it is the engine that decides what a cancel means; a full disk must come back
- * as an error of write (), not as a signal. */
+/* A terminal's interrupt reaches the whole group, but it is the engine that decides what a cancel means; a full disk must come
+ * back as an error of write (), not as a signal. */
 static void
 set_signals (void)
 {

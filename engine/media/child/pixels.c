@@ -17,8 +17,9 @@ static const struct { GstVideoFormat format; FwYuvLayout layout; gboolean swappe
 
 /* 8-bit formats that hold red, green and blue as they are, in one plane or three, and grey. */
 static const GstVideoFormat direct[] = {
-  GST_VIDEO_FORMAT_RGB, GST_VIDEO_FORMAT_BGR, GST_VIDEO_FORMAT_RGBx, GST_VIDEO_FORMAT_BGRx, GST_VIDEO_FORMAT_xRGB, GST_VIDEO_FORMAT_xBGR,
-  GST_VIDEO_FORMAT_RGBA, GST_VIDEO_FORMAT_BGRA, GST_VIDEO_FORMAT_ARGB, GST_VIDEO_FORMAT_ABGR, GST_VIDEO_FORMAT_GBR, GST_VIDEO_FORMAT_GRAY8,
+  GST_VIDEO_FORMAT_RGB, GST_VIDEO_FORMAT_BGR, GST_VIDEO_FORMAT_RGBx, GST_VIDEO_FORMAT_BGRx, GST_VIDEO_FORMAT_xRGB,
+  GST_VIDEO_FORMAT_xBGR, GST_VIDEO_FORMAT_RGBA, GST_VIDEO_FORMAT_BGRA, GST_VIDEO_FORMAT_ARGB, GST_VIDEO_FORMAT_ABGR,
+  GST_VIDEO_FORMAT_GBR, GST_VIDEO_FORMAT_GRAY8,
 };
 
 /* The picture of a mapped frame; FALSE where the format is none of the planar ones. */
@@ -46,8 +47,8 @@ yuv_of_frame (const GstVideoFrame *frame, FwYuvImage *yuv)
   return FALSE;
 }
 
-/* The first byte of red, green or blue (0, 1, 2) in row @y. Where a Y'CbCr format holds RGB (the identity matrix), the planes are green,
- * blue and red. */
+/* The first byte of red, green or blue (0, 1, 2) in row @y. Where a Y'CbCr format holds RGB (the identity matrix), the planes
+ * are green, blue and red. */
 static guint8 *
 component_row (const GstVideoFrame *frame, int component, int y)
 {
@@ -61,7 +62,8 @@ component_row (const GstVideoFrame *frame, int component, int y)
 static void
 write_direct (const GstVideoFrame *frame, const guint8 *rgb)
 {
-  int width = GST_VIDEO_FRAME_WIDTH (frame), height = GST_VIDEO_FRAME_HEIGHT (frame), step = GST_VIDEO_FRAME_COMP_PSTRIDE (frame, 0);
+  int width = GST_VIDEO_FRAME_WIDTH (frame), height = GST_VIDEO_FRAME_HEIGHT (frame);
+  int step = GST_VIDEO_FRAME_COMP_PSTRIDE (frame, 0);
   for (int y = 0; y < height; y++)
     for (int c = 0; c < 3; c++) {
       guint8 *out = component_row (frame, c, y);
@@ -73,7 +75,8 @@ write_direct (const GstVideoFrame *frame, const guint8 *rgb)
 static void
 read_direct (const GstVideoFrame *frame, guint8 *rgb)
 {
-  int width = GST_VIDEO_FRAME_WIDTH (frame), height = GST_VIDEO_FRAME_HEIGHT (frame), step = GST_VIDEO_FRAME_COMP_PSTRIDE (frame, 0);
+  int width = GST_VIDEO_FRAME_WIDTH (frame), height = GST_VIDEO_FRAME_HEIGHT (frame);
+  int step = GST_VIDEO_FRAME_COMP_PSTRIDE (frame, 0);
   for (int y = 0; y < height; y++)
     for (int c = 0; c < 3; c++) {
       const guint8 *in = component_row (frame, c, y);
@@ -126,8 +129,8 @@ holds_rgb_as_yuv (const GstVideoInfo *info, const GstCaps *caps)
 {
   GstVideoColorimetry colours;
   const char *text = gst_structure_get_string (gst_caps_get_structure (caps, 0), "colorimetry");
-  return GST_VIDEO_INFO_FORMAT (info) == GST_VIDEO_FORMAT_Y444 && text != NULL && gst_video_colorimetry_from_string (&colours, text) &&
-         colours.matrix == GST_VIDEO_COLOR_MATRIX_RGB;
+  return GST_VIDEO_INFO_FORMAT (info) == GST_VIDEO_FORMAT_Y444 && text != NULL &&
+         gst_video_colorimetry_from_string (&colours, text) && colours.matrix == GST_VIDEO_COLOR_MATRIX_RGB;
 }
 
 static void

@@ -69,21 +69,32 @@ static const int allowed[] = {
   SCMP_SYS (exit), SCMP_SYS (exit_group),
 };
 
+/* Allowed only where one argument, seen through a mask, has one value. */
+typedef struct { int call; unsigned argument; guint64 mask, value; } Condition;
+
+static const Condition conditions[] = {
+  { SCMP_SYS (clone), 0, CLONE_THREAD, CLONE_THREAD },      /* threads, not processes */
+  { SCMP_SYS (mmap), 2, PROT_EXEC, 0 },
+  { SCMP_SYS (mprotect), 2, PROT_EXEC, 0 },
+  { SCMP_SYS (prctl), 0, G_MAXUINT32, PR_SET_NAME },
+  { SCMP_SYS (fcntl), 1, G_MAXUINT32, F_GETFL },
+  { SCMP_SYS (fcntl), 1, G_MAXUINT32, F_SETFD },
+};
+
 static gboolean
 fill_filter (scmp_filter_ctx filter)
 {
-  gboolean done = TRUE;
   for (gsize i = 0; i < G_N_ELEMENTS (allowed); i++)
-    done = done && seccomp_rule_add (filter, SCMP_ACT_ALLOW, allowed[i], 0) == 0;
-  /* Threads, not processes; clone3 hides its flags behind a pointer, and the C library falls back when it seems not to exist. */
-  done = done && seccomp_rule_add (filter, SCMP_ACT_ALLOW, SCMP_SYS (clone), 1, SCMP_A0 (SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)) == 0;
-  done = done && seccomp_rule_add (filter, SCMP_ACT_ERRNO (ENOSYS), SCMP_SYS (clone3), 0) == 0;
-  done = done && seccomp_rule_add (filter, SCMP_ACT_ALLOW, SCMP_SYS (mmap), 1, SCMP_A2 (SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
-  done = done && seccomp_rule_add (filter, SCMP_ACT_ALLOW, SCMP_SYS (mprotect), 1, SCMP_A2 (SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
-  done = done && seccomp_rule_add (filter, SCMP_ACT_ALLOW, SCMP_SYS (prctl), 1, SCMP_A0 (SCMP_CMP_EQ, PR_SET_NAME)) == 0;
-  done = done && seccomp_rule_add (filter, SCMP_ACT_ALLOW, SCMP_SYS (fcntl), 1, SCMP_A1 (SCMP_CMP_EQ, F_GETFL)) == 0;
-  done = done && seccomp_rule_add (filter, SCMP_ACT_ALLOW, SCMP_SYS (fcntl), 1, SCMP_A1 (SCMP_CMP_EQ, F_SETFD)) == 0;
-  return done;
+    if (seccomp_rule_add (filter, SCMP_ACT_ALLOW, allowed[i], 0) != 0)
+      return FALSE;
+  for (gsize i = 0; i < G_N_ELEMENTS (conditions); i++) {
+    const Condition *c = &conditions[i];
+    struct scmp_arg_cmp test = { .arg = c->argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = c->mask, .datum_b = c->value };
+    if (seccomp_rule_add_array (filter, SCMP_ACT_ALLOW, c->call, 1, &test) != 0)
+      return FALSE;
+  }
+  /* clone3 hides its flags behind a pointer; where it seems not to exist, the C library uses clone. */
+  return seccomp_rule_add (filter, SCMP_ACT_ERRNO (ENOSYS), SCMP_SYS (clone3), 0) == 0;
 }
 
 static gboolean

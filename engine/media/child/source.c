@@ -14,7 +14,8 @@ static const SourceContainer containers[] = {
   { "jpeg", 0, 3, "\xff\xd8\xff", NULL, "jpeg", "jpeg" },
 };
 
-/* FFmpeg's decoders come first where both exist: GStreamer 1.22's jpegdec drops chroma of 4:4:4 pictures, its vp9dec swaps the planes of RGB. */
+/* FFmpeg's decoders come first where both exist: GStreamer 1.22's jpegdec drops chroma of 4:4:4 pictures, its vp9dec swaps the
+ * planes of RGB. */
 static const SourceCodec codecs[] = {
   { "h264", "video/x-h264", "h264parse", "avdec_h264 openh264dec" },
   { "h265", "video/x-h265", "h265parse", "avdec_h265 libde265dec" },
