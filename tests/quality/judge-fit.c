@@ -51,6 +51,7 @@ add_span (float *row, int width, double left, double right, double weight)
     row[last] += (float) (weight * (right - last));
 }
 
+/* The ideal's cover gets the ramp that segmentation gives the map's: a quarter is none, three quarters are all. */
 static double
 measure_overlap (const JudgeMap *map, int shape, double x, double y, double half, float *row)
 {
@@ -67,8 +68,9 @@ measure_overlap (const JudgeMap *map, int shape, double x, double y, double half
     const float *cover = map->cover + (gsize) line * (gsize) map->width;
     float row_common = 0, row_area = 0;
     for (int i = first; i < end; i++) {
-      row_common += MIN (row[i], cover[i]);
-      row_area += row[i];
+      float ideal = CLAMP (2 * row[i] - 0.5f, 0, 1);
+      row_common += MIN (ideal, cover[i]);
+      row_area += ideal;
     }
     common += row_common;
     area += row_area;

@@ -91,25 +91,34 @@ read_tone (const guint8 *rgb, int width, int height, const guint8 *ground, guint
   return TRUE;
 }
 
-/* How far each pixel has gone from the ground to the tone. The first and last tenth count as none and all, so that slight
- * compression noise on a plain area is not taken for a part of the shape. */
-static void
+static double
+ramp (double value, double from, double to)
+{
+  return CLAMP ((value - from) / (to - from), 0, 1);
+}
+
+/* The map of the shape: half-way between ground and tone is its outline, and the ramp about it keeps fractions of pixels. Returns
+ * the summed width of the edges in pixels: 4 c (1 - c) summed across an edge is about the distance over which c rises, and the
+ * first and last tenth of the way are left out, as slight noise on plain areas. */
+static double
 segment (const guint8 *rgb, const guint8 *ground, const guint8 *tone, JudgeMap *map)
 {
-  double along[3], square = 0;
+  double along[3], square = 0, rise = 0;
   for (int c = 0; c < 3; c++) {
     along[c] = tone[c] - ground[c];
     square += along[c] * along[c];
   }
   map->total = 0;
   for (gsize i = 0; i < (gsize) map->width * (gsize) map->height; i++) {
-    double part = 0;
+    double way = 0;
     for (int c = 0; c < 3; c++)
-      part += along[c] * (rgb[3 * i + (gsize) c] - ground[c]);
-    part = (part / square - 0.1) / 0.8;
-    map->cover[i] = (float) CLAMP (part, 0, 1);
+      way += along[c] * (rgb[3 * i + (gsize) c] - ground[c]) / square;
+    double part = ramp (way, 0.1, 0.9);
+    rise += 4 * part * (1 - part);
+    map->cover[i] = (float) ramp (way, 0.25, 0.75);
     map->total += map->cover[i];
   }
+  return rise;
 }
 
 /* The least or the most cover at the four pixels @reach away, the frame's border repeated. */
@@ -127,21 +136,19 @@ look_around (const JudgeMap *map, int x, int y, int reach, float *least, float *
   }
 }
 
-/* Deviations of the ground and of the shape's inside, both away from the edge, and the width of the edge: 4 c (1 - c) summed
- * across an edge is about the distance over which the cover c rises. */
+/* Deviations of the ground and of the shape's inside, both away from the edge. */
 static void
 measure_plainness (const guint8 *rgb, const JudgeMap *map, JudgeFrame *frame)
 {
   int reach = MAX (2, MIN (map->width, map->height) / 42);
-  double ground_sum = 0, colour_sum = 0, rise = 0;
+  double ground_sum = 0, colour_sum = 0;
   int ground_count = 0, colour_count = 0;
   const guint8 *named = frame->ground == JUDGE_UNCLEAR ? named_grounds[0] : named_grounds[frame->ground];
   for (int y = 0; y < map->height; y++)
     for (int x = 0; x < map->width; x++) {
-      float least, most, cover = map->cover[y * map->width + x];
+      float least, most;
       const guint8 *pixel = rgb + 3 * (y * map->width + x);
       look_around (map, x, y, reach, &least, &most);
-      rise += 4 * cover * (1 - cover);
       if (most < 0.5f) {
         ground_sum += mean_deviation (pixel, named);
         ground_count++;
@@ -152,7 +159,6 @@ measure_plainness (const guint8 *rgb, const JudgeMap *map, JudgeFrame *frame)
     }
   frame->ground_deviation = ground_count > 0 ? ground_sum / ground_count : 255;
   frame->colour_deviation = colour_count > 0 ? colour_sum / colour_count : 255;
-  frame->edge = rise / judge_perimeter (frame->shape, frame->fit[frame->shape].half);
 }
 
 void
@@ -168,13 +174,14 @@ judge_frame (const guint8 *rgb, int width, int height, JudgeFrame *frame)
     return;
   frame->colour = nearest (frame->tone, named_colours, JUDGE_N_COLOURS);
   JudgeMap map = { .width = width, .height = height, .cover = g_new (float, (gsize) width * (gsize) height) };
-  segment (rgb, ground, frame->tone, &map);
+  double rise = segment (rgb, ground, frame->tone, &map);
   frame->shape = JUDGE_CIRCLE;
   for (int i = 0; i < JUDGE_N_SHAPES; i++) {
     frame->fit[i] = judge_fit (&map, i);
     if (frame->fit[i].overlap > frame->fit[frame->shape].overlap)
       frame->shape = i;
   }
+  frame->edge = rise / judge_perimeter (frame->shape, frame->fit[frame->shape].half);
   measure_plainness (rgb, &map, frame);
   g_free (map.cover);
 }
