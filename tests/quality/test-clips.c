@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The way of a clip through a compressed file to the report: originals still pass, others do not, and the counts are right. */
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "engine/dataset/shapes.h"
+#include "engine/media/encoder.h"
+#include "tests/quality/clips.h"
+#include "tests/quality/report.h"
+
+enum { FRAMES = 16, SIDE = 128, CLIPS = 12 };
+
+/* Writes sample @index under @name, told to be of @prompt, or of its own caption where that is NULL. */
+static void
+write_clip (const char *folder, const char *name, guint64 index, int quality, const char *prompt)
+{
+  FwShapesScene scene;
+  fw_shapes_draw (31, index, FW_SHAPES_HELD_OUT, &scene);
+  g_autofree guint8 *rgb = g_malloc (FRAMES * 3 * SIDE * SIDE);
+  fw_shapes_render_clip (&scene, FRAMES, SIDE, rgb);
+  g_autofree char *caption = prompt != NULL ? g_strdup (prompt) : fw_shapes_caption (&scene.attributes, 0);
+  g_autofree char *comment = g_strdup_printf ("{\"prompt\": \"%s\"}", caption), *path = g_build_filename (folder, name, NULL);
+  FwEncodeSpec spec = { .path = path, .width = SIDE, .height = SIDE, .fps_n = 8, .fps_d = 1, .frames = FRAMES, .quality = quality,
+                        .comment = comment };
+  g_autoptr (GError) error = NULL;
+  FwEncoder *encoder = fw_encoder_open (&spec, NULL, &error);
+  g_assert_no_error (error);
+  for (int t = 0; t < FRAMES; t++)
+    g_assert_true (fw_encoder_push (encoder, rgb + t * 3 * SIDE * SIDE, 3 * SIDE, NULL, &error));
+  g_assert_true (fw_encoder_finish (encoder, NULL, &error));
+  g_assert_no_error (error);
+}
+
+static void
+remove_folder (const char *folder)
+{
+  g_autoptr (GDir) directory = g_dir_open (folder, 0, NULL);
+  for (const char *name = g_dir_read_name (directory); name != NULL; name = g_dir_read_name (directory)) {
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+    g_remove (path);
+  }
+  g_rmdir (folder);
+}
+
+static GPtrArray *
+judge (const char *folder, ReportSummary *summary)
+{
+  g_autoptr (GError) error = NULL;
+  GPtrArray *clips = clips_judge_folder (folder, &error);
+  g_assert_no_error (error);
+  report_summarise (clips, summary);
+  return clips;
+}
+
+static void
+test_compressed (gconstpointer data)
+{
+  g_autofree char *folder = g_dir_make_tmp ("judge-XXXXXX", NULL);
+  for (guint64 i = 0; i < CLIPS; i++) {
+    g_autofree char *name = g_strdup_printf ("%02d.mp4", (int) i);
+    write_clip (folder, name, i, GPOINTER_TO_INT (data), NULL);
+  }
+  ReportSummary summary;
+  g_autoptr (GPtrArray) clips = judge (folder, &summary);
+  report_print (clips, &summary);
+  g_assert_cmpint (summary.clips, ==, CLIPS);
+  g_assert_cmpint (summary.passed, ==, CLIPS);
+  g_assert_cmpint (summary.all_right, ==, CLIPS);
+  g_assert_cmpint (summary.unjudged, ==, 0);
+  g_assert_true (summary.reached);
+  remove_folder (folder);
+}
+
+static void
+test_counts (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("judge-XXXXXX", NULL);
+  FwShapesScene scene;
+  fw_shapes_draw (31, 0, FW_SHAPES_HELD_OUT, &scene);
+  scene.attributes.value[FW_SHAPES_COLOUR] = (gint8) ((scene.attributes.value[FW_SHAPES_COLOUR] + 1) % 8);
+  g_autofree char *other = fw_shapes_caption (&scene.attributes, 0);
+  write_clip (folder, "0-right.mkv", 0, 0, NULL);
+  write_clip (folder, "1-wrong-colour.mkv", 0, 0, other);
+  write_clip (folder, "2-strange-prompt.mkv", 0, 0, "a cat");
+  g_autofree char *broken = g_build_filename (folder, "3-broken.mp4", NULL), *sidecar = g_build_filename (folder, "3-broken.json", NULL);
+  g_assert_true (g_file_set_contents (broken, "no film", -1, NULL));
+  g_assert_true (g_file_set_contents (sidecar, "{\"prompt\": \"a big red circle growing on a navy background\"}", -1, NULL));
+  g_autofree char *bare = g_build_filename (folder, "4-no-sidecar.mp4", NULL);
+  g_assert_true (g_file_set_contents (bare, "no film", -1, NULL));
+  ReportSummary summary;
+  g_autoptr (GPtrArray) clips = judge (folder, &summary);
+  g_assert_cmpint (summary.clips, ==, 5);
+  g_assert_cmpint (summary.unjudged, ==, 3);
+  g_assert_cmpint (summary.passed, ==, 1);
+  g_assert_cmpint (summary.right[JUDGE_COLOUR], ==, 1);
+  g_assert_cmpint (summary.right[JUDGE_SHAPE], ==, 2);
+  g_assert_false (summary.reached);
+  g_assert_cmpint (summary.repeated, ==, 0);
+  for (guint i = 2; i < clips->len; i++)
+    g_assert_nonnull (((ReportClip *) clips->pdata[i])->fault);
+  g_autofree char *report = g_build_filename (folder, "report.json", NULL), *sheet = g_build_filename (folder, "sheet.png", NULL);
+  g_autoptr (GError) error = NULL;
+  g_assert_true (report_write_json (report, clips, &summary, &error));
+  g_assert_true (report_write_sheet (sheet, clips, &error));
+  g_assert_no_error (error);
+  g_autofree char *text = NULL;
+  g_assert_true (g_file_get_contents (report, &text, NULL, NULL));
+  g_assert_nonnull (strstr (text, "\"all_five_right\" : 1"));
+  remove_folder (folder);
+}
+
+/* Lossless files give back the very pixels, so the judge sees what was rendered. */
+static void
+test_spread (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("judge-XXXXXX", NULL);
+  FwShapesScene scene;
+  fw_shapes_draw (31, 5, FW_SHAPES_HELD_OUT, &scene);
+  g_autofree char *prompt = fw_shapes_caption (&scene.attributes, 0);
+  write_clip (folder, "0.mkv", 5, 0, NULL);
+  write_clip (folder, "1.mkv", 5, 0, prompt);
+  ReportSummary summary;
+  g_autoptr (GPtrArray) same = judge (folder, &summary);
+  g_assert_cmpint (summary.passed, ==, 2);
+  g_assert_cmpint (summary.repeated, ==, 1);
+  g_assert_cmpfloat (summary.spread_least, <, 0.001);
+  g_assert_false (summary.reached);
+  remove_folder (folder);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_data_func ("/clips/fine-compression", GINT_TO_POINTER (0), test_compressed);
+  g_test_add_data_func ("/clips/strong-compression", GINT_TO_POINTER (50), test_compressed);
+  g_test_add_func ("/clips/counts", test_counts);
+  g_test_add_func ("/clips/spread", test_spread);
+  return g_test_run ();
+}
