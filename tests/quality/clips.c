@@ -52,7 +52,9 @@ read_prompt (const char *path, GError **error)
   if (text == NULL || !json_parser_load_from_data (parser, text, (gssize) size, error))
     return NULL;
   JsonNode *root = json_parser_get_root (parser);
-  JsonNode *prompt = root != NULL && JSON_NODE_HOLDS_OBJECT (root) ? json_object_get_member (json_node_get_object (root), "prompt") : NULL;
+  JsonNode *prompt = NULL;
+  if (root != NULL && JSON_NODE_HOLDS_OBJECT (root))
+    prompt = json_object_get_member (json_node_get_object (root), "prompt");
   if (prompt == NULL || json_node_get_value_type (prompt) != G_TYPE_STRING) {
     g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” names no prompt", sidecar);
     return NULL;

@@ -3,8 +3,8 @@
 #pragma once
 #include <gio/gio.h>
 
-/* Judges every .mp4, .webm and .mkv clip of @folder in the order of their names: an array of ReportClip, owned. A clip that cannot be
- * read is in it with its fault. */
+/* Judges every .mp4, .webm and .mkv clip of @folder in the order of their names: an array of ReportClip, owned. A clip that
+ * cannot be read is in it with its fault. */
 GPtrArray *clips_judge_folder (const char *folder, GError **error);
 
 /* All frames of a file, [frames, height, width, 3], at most 1 GiB. Free with g_free(). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The quality program: makes clips with framewright-cli or takes those in a folder, judges each by its pixels and its prompt alone,
- * and writes the report and the contact sheet. */
+ * The quality program: makes clips with framewright-cli or takes those in a folder, judges each by its pixels and its prompt
+ * alone, and writes the report and the contact sheet. */
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "engine/memory/file.h"
@@ -59,8 +60,8 @@ generate (const Options *options, GStrv prompts, GError **error)
   g_ptr_array_add (words, NULL);
   int status;
   gboolean done = fw_file_write (list, text, strlen (text), error)
-                  && g_spawn_sync (NULL, (char **) words->pdata, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL,
-                                   NULL, NULL, &status, error)
+                  && g_spawn_sync (NULL, (char **) words->pdata, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_CHILD_INHERITS_STDIN,
+                                   NULL, NULL, NULL, NULL, &status, error)
                   && g_spawn_check_wait_status (status, error);
   g_remove (list);
   return done;
@@ -122,7 +123,7 @@ main (int argc, char **argv)
     { "model", 0, 0, G_OPTION_ARG_FILENAME, &options.model, "The model to make them with", "NAME|PATH" },
     { "seed", 0, 0, G_OPTION_ARG_INT64, &options.seed, "The seed of the first clip", "N" },
     { "seeds", 0, 0, G_OPTION_ARG_INT, &options.seeds, "Clips of each prompt", "N" },
-    { "chance", 0, 0, G_OPTION_ARG_NONE, &options.chance, "Succeed where the clips are no better than chance, not where they are good", NULL },
+    { "chance", 0, 0, G_OPTION_ARG_NONE, &options.chance, "Succeed where the clips are no better than chance", NULL },
     { "report", 0, 0, G_OPTION_ARG_FILENAME, &options.report, "Write the report here", "FILE.json" },
     { "sheet", 0, 0, G_OPTION_ARG_FILENAME, &options.sheet, "Write the contact sheet here", "FILE.png" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.extra, NULL, "[-- MORE ARGUMENTS FOR generate]" },
@@ -135,7 +136,8 @@ main (int argc, char **argv)
   int code = EXIT_USAGE;
   if (!g_option_context_parse (context, &argc, &argv, &error))
     g_printerr ("quality: %s\n", error->message);
-  else if (options.clips == NULL || (options.generate != NULL && options.prompts == NULL) || options.first < 0 || options.seeds < 1)
+  else if (options.clips == NULL || (options.generate != NULL && options.prompts == NULL) || options.first < 0
+           || options.seeds < 1)
     g_printerr ("quality: --clips is needed, --generate needs --prompts, and counts are positive; see --help\n");
   else
     code = run (&options, &error);

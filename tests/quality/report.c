@@ -112,9 +112,11 @@ report_summarise (const GPtrArray *clips, ReportSummary *summary)
 static char *
 describe (const JudgeWords *words)
 {
-  return g_strdup_printf ("%s %s %s %s on %s", judge_word (JUDGE_SIZE, words->value[JUDGE_SIZE]),
-                          judge_word (JUDGE_COLOUR, words->value[JUDGE_COLOUR]), judge_word (JUDGE_SHAPE, words->value[JUDGE_SHAPE]),
-                          judge_word (JUDGE_MOTION, words->value[JUDGE_MOTION]), judge_word (JUDGE_GROUND, words->value[JUDGE_GROUND]));
+  const char *word[JUDGE_N_ATTRIBUTES];
+  for (int a = 0; a < JUDGE_N_ATTRIBUTES; a++)
+    word[a] = judge_word (a, words->value[a]);
+  return g_strdup_printf ("%s %s %s %s on %s", word[JUDGE_SIZE], word[JUDGE_COLOUR], word[JUDGE_SHAPE], word[JUDGE_MOTION],
+                          word[JUDGE_GROUND]);
 }
 
 void

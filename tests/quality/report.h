@@ -23,7 +23,7 @@ void report_clip_free (ReportClip *clip);
 /* Over all clips unless said otherwise. */
 typedef struct {
   int clips, unjudged, passed, all_right, right[JUDGE_N_ATTRIBUTES];
-  double overlap_median, overlap_least; /* over the clips whose five attributes are right: median of medians, least of all frames */
+  double overlap_median, overlap_least; /* of the clips whose five attributes are right: median of medians, least frame */
   double ground_deviation;              /* the worst clip among those */
   int repeated;                         /* prompts with more than one clip */
   double spread_least;                  /* of their start positions: the least over the prompts, as a fraction of the side */

@@ -39,7 +39,8 @@ report_write_sheet (const char *path, const GPtrArray *clips, GError **error)
     width = MAX (width, clip->stills != NULL ? clip->width : 0);
     height = MAX (height, clip->stills != NULL ? clip->height : 0);
   }
-  int cell_width = BAR + REPORT_STILLS * width + GAP, cell_height = height + GAP, rows = ((int) clips->len + CLIPS_A_ROW - 1) / CLIPS_A_ROW;
+  int cell_width = BAR + REPORT_STILLS * width + GAP, cell_height = height + GAP;
+  int rows = ((int) clips->len + CLIPS_A_ROW - 1) / CLIPS_A_ROW;
   Sheet sheet = { .width = CLIPS_A_ROW * cell_width, .height = MAX (rows, 1) * cell_height };
   g_autofree guint8 *pixels = g_malloc (3 * (gsize) sheet.width * (gsize) sheet.height);
   sheet.rgb = memset (pixels, 255, 3 * (gsize) sheet.width * (gsize) sheet.height);
@@ -49,8 +50,8 @@ report_write_sheet (const char *path, const GPtrArray *clips, GError **error)
     paste (&sheet, x, y, clip->verdict.passed ? green : red, BAR, height, 0);
     gsize row = 3 * (gsize) clip->width;
     for (int still = 0; clip->stills != NULL && still < REPORT_STILLS; still++)
-      paste (&sheet, x + BAR + still * width, y, clip->stills + (gsize) still * row * (gsize) clip->height, clip->width, clip->height,
-             row);
+      paste (&sheet, x + BAR + still * width, y, clip->stills + (gsize) still * row * (gsize) clip->height, clip->width,
+             clip->height, row);
   }
   g_autoptr (GBytes) png = fw_png_encode (sheet.rgb, sheet.width, sheet.height, 3 * (gsize) sheet.width, NULL, error);
   if (png == NULL)

@@ -82,7 +82,8 @@ test_counts (void)
   write_clip (folder, "0-right.mkv", 0, 0, NULL);
   write_clip (folder, "1-wrong-colour.mkv", 0, 0, other);
   write_clip (folder, "2-strange-prompt.mkv", 0, 0, "a cat");
-  g_autofree char *broken = g_build_filename (folder, "3-broken.mp4", NULL), *sidecar = g_build_filename (folder, "3-broken.json", NULL);
+  g_autofree char *broken = g_build_filename (folder, "3-broken.mp4", NULL);
+  g_autofree char *sidecar = g_build_filename (folder, "3-broken.json", NULL);
   g_assert_true (g_file_set_contents (broken, "no film", -1, NULL));
   g_assert_true (g_file_set_contents (sidecar, "{\"prompt\": \"a big red circle growing on a navy background\"}", -1, NULL));
   g_autofree char *bare = g_build_filename (folder, "4-no-sidecar.mp4", NULL);
@@ -121,6 +122,7 @@ test_spread (void)
   write_clip (folder, "1.mkv", 5, 0, prompt);
   ReportSummary summary;
   g_autoptr (GPtrArray) same = judge (folder, &summary);
+  g_assert_cmpint (same->len, ==, 2);
   g_assert_cmpint (summary.passed, ==, 2);
   g_assert_cmpint (summary.repeated, ==, 1);
   g_assert_cmpfloat (summary.spread_least, <, 0.001);
