@@ -14,8 +14,9 @@ static const double least_travel = 0.315, least_growth = 1.44;
 /* What a thing may do that it should not: drift across its direction, and change of size while it moves. */
 static const double most_drift = 0.06, most_swelling = 1.15;
 
-/* How far one frame may be from the straight path, and half-sizes from a steady change. */
-static const double most_jitter = 0.03, most_wobble = 0.12;
+/* How far one frame may be from the straight path, and half-sizes from a steady change (as a part of the smaller end): a path that
+ * stands still for four frames is beyond it. */
+static const double most_jitter = 0.02, most_wobble = 0.12;
 
 /* Steps back are looked for where a coordinate or half-size changes by at least this much over the clip. */
 static const double most_step_back = 0.008, least_lead = 0.04;
@@ -27,7 +28,7 @@ static const double least_overlap_median = 0.85, least_overlap = 0.7, most_groun
 static const double most_edge = 0.021;
 
 /* The tone of the shape may change by this many levels over the frames. */
-enum { MOST_TONE_CHANGE = 40 };
+enum { MOST_TONE_CHANGE = 24 };
 
 /* Of a straight line through values at 0 ... n-1. */
 typedef struct {
@@ -135,21 +136,6 @@ tone_change (const JudgeFrame *frames, int count)
   return most;
 }
 
-/* More than three frames in a row that do not follow a path which moves: the clip stands still in between. */
-static gboolean
-stalls (const JudgeFrame *frames, int count, int shape, const Path *path, double side)
-{
-  double step = side * hypot (path->x.last - path->x.first, path->y.last - path->y.first) / MAX (count - 1, 1);
-  int still = 0;
-  for (int i = 1; i < count; i++) {
-    const JudgeFit *before = &frames[i - 1].fit[shape], *now = &frames[i].fit[shape];
-    still = hypot (now->x - before->x, now->y - before->y) < 0.2 * step ? still + 1 : 0;
-    if (still > 3)
-      return TRUE;
-  }
-  return FALSE;
-}
-
 /* One step back where the path leads somewhere: by more than a pixel of 128 and most of a usual step. */
 static gboolean
 goes_back (const JudgeFrame *frames, int count, int shape, const Path *path, double side)
@@ -205,18 +191,16 @@ measure (const JudgeFrame *frames, int count, int shape, double side, JudgeVerdi
 static const char *
 find_fault (const JudgeFrame *frames, int count, int shape, const Path *path, double side, const JudgeVerdict *verdict)
 {
-  gboolean moves = verdict->read.value[JUDGE_MOTION] >= JUDGE_LEFT && verdict->read.value[JUDGE_MOTION] <= JUDGE_DOWN;
   const struct { gboolean found; const char *name; } faults[] = {
-    { verdict->overlap_median < least_overlap_median, "the outline is not the ideal one in the median frame" },
-    { verdict->overlap_least < least_overlap, "the outline breaks in a frame" },
     { verdict->ground_deviation > most_ground_deviation, "the ground is off or not plain" },
-    { verdict->colour_deviation > most_colour_deviation, "the shape is not plain" },
     { verdict->edge > most_edge, "the edges are blurred" },
     { tone_change (frames, count) > MOST_TONE_CHANGE, "the colour flickers" },
+    { verdict->read.value[JUDGE_MOTION] != JUDGE_STILL && goes_back (frames, count, shape, path, side), "the motion goes back" },
     { MAX (path->x.residual, path->y.residual) > most_jitter, "the path is not straight and steady" },
     { path->half.residual > most_wobble * MIN (path->half.first, path->half.last), "the size wobbles" },
-    { verdict->read.value[JUDGE_MOTION] != JUDGE_STILL && goes_back (frames, count, shape, path, side), "the motion goes back" },
-    { moves && stalls (frames, count, shape, path, side), "the motion stalls" },
+    { verdict->overlap_median < least_overlap_median, "the outline is not the ideal one in the median frame" },
+    { verdict->overlap_least < least_overlap, "the outline breaks in a frame" },
+    { verdict->colour_deviation > most_colour_deviation, "the shape is not plain" },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (faults); i++)
     if (faults[i].found)
