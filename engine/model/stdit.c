@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "engine/model/config.h"
 #include "engine/model/layers.h"
 #include "engine/model/position.h"
 
@@ -11,6 +12,36 @@ const FwStditConfig fw_stdit_default = {
   .input_size = { 16, 32, 32 }, .in_channels = 4, .hidden_size = 1152, .depth = 28, .num_heads = 16, .mlp_ratio = 4,
   .patch_size = { 1, 2, 2 }, .caption_channels = 4096, .model_max_length = 120, .space_scale = 0.5, .time_scale = 1,
 };
+
+#define AT(member) offsetof (FwStditConfig, member)
+
+static const FwConfigField fields[] = {
+  { "in_channels", FW_CONFIG_INT, AT (in_channels), 1, 1, 256, FALSE },
+  { "hidden_size", FW_CONFIG_INT, AT (hidden_size), 1, 4, 1 << 14, TRUE },
+  { "depth", FW_CONFIG_INT, AT (depth), 1, 1, 1000, TRUE },
+  { "num_heads", FW_CONFIG_INT, AT (num_heads), 1, 1, 1 << 10, TRUE },
+  { "mlp_ratio", FW_CONFIG_INT, AT (mlp_ratio), 1, 1, 64, FALSE },
+  { "patch_size", FW_CONFIG_INT, AT (patch_size), 3, 1, 64, FALSE },
+  { "caption_channels", FW_CONFIG_INT, AT (caption_channels), 1, 1, 1 << 16, TRUE },
+  { "model_max_length", FW_CONFIG_INT, AT (model_max_length), 1, 1, 1 << 14, TRUE },
+  { "space_scale", FW_CONFIG_DOUBLE, AT (space_scale), 1, 1e-3, 1e3, FALSE },
+  { "time_scale", FW_CONFIG_DOUBLE, AT (time_scale), 1, 1e-3, 1e3, FALSE },
+  { NULL }
+};
+
+gboolean
+fw_stdit_config_read (FwStditConfig *config, JsonObject *json, const char *what, GError **error)
+{
+  *config = fw_stdit_default;
+  config->space_scale = 1;
+  if (!fw_config_read (json, fields, config, what, error))
+    return FALSE;
+  if (config->hidden_size % config->num_heads == 0 && config->hidden_size % 4 == 0)
+    return TRUE;
+  g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "%s: a “hidden_size” of %d does not divide into %d heads, or by 4", what,
+               config->hidden_size, config->num_heads);
+  return FALSE;
+}
 
 typedef struct {
   FwGraph *graph;

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * How the clips are made: the networks planned for their shapes, the memory they take, and the phases of the job. */
+#include "engine/job/generate-private.h"
+
+/* Progress is told this often at most, in microseconds. */
+enum { TELL_EVERY = 50000 };
+
+static gboolean
+plan_text (FwGenerateJob *job, GError **error)
+{
+  FwNetwork *network = job->network[FW_ROLE_TEXT];
+  const gint64 dim[] = { 1, job->caption_length };
+  fw_stage_record (&job->text, network, FW_DTYPE_F32, "states");
+  FwGraph *graph = job->text.graph;
+  FwVal ids = fw_external (graph, "ids", FW_DTYPE_I32, 2, dim), mask = fw_external (graph, "mask", FW_DTYPE_U8, 2, dim);
+  fw_keep (graph, "states", network->architecture->encode_text (graph, &network->config, ids, mask));
+  return fw_stage_plan (&job->text, job->device, error);
+}
+
+static gboolean
+plan_sample (FwGenerateJob *job, GError **error)
+{
+  FwNetwork *network = job->network[FW_ROLE_DENOISER];
+  const FwNetworkTraits *traits = &network->traits;
+  gint64 rows = job->way.sample_rows, length = job->caption_length;
+  fw_stage_record (&job->sample, network, job->compute, "noise");
+  FwGraph *graph = job->sample.graph;
+  FwVal x = fw_external (graph, "x", FW_DTYPE_F32, 5, (gint64[]) { rows, traits->channels, job->latent[0], job->latent[1], job->latent[2] });
+  FwVal t = fw_external (graph, "t", FW_DTYPE_F32, 1, &rows);
+  FwVal y = fw_external (graph, "y", FW_DTYPE_F32, 3, (gint64[]) { rows, length, traits->caption_width });
+  FwVal mask = fw_external (graph, "mask", FW_DTYPE_U8, 2, (gint64[]) { rows, length });
+  fw_keep (graph, "noise", network->architecture->denoise (graph, &network->config, x, t, y, mask));
+  return fw_stage_plan (&job->sample, job->device, error);
+}
+
+static gboolean
+plan_decode (FwGenerateJob *job, GError **error)
+{
+  FwNetwork *network = job->network[FW_ROLE_IMAGE];
+  fw_stage_record (&job->decode, network, job->compute, "frames");
+  FwGraph *graph = job->decode.graph;
+  FwVal latent = fw_external (graph, "latent", FW_DTYPE_F32, 4,
+                              (gint64[]) { job->way.decode_frames, network->traits.channels, job->latent[1], job->latent[2] });
+  fw_keep (graph, "frames", network->architecture->decode_image (graph, &network->config, latent));
+  return fw_stage_plan (&job->decode, job->device, error);
+}
+
+gboolean
+fw_generate_plan (FwGenerateJob *job, GError **error)
+{
+  g_autoptr (FwSampler) trial = fw_generate_sampler_new (job, job->base, error);
+  if (trial == NULL)
+    return FALSE;
+  job->way = (FwGenerateWay) { fw_sampler_rows (trial), 1 };
+  if (!plan_text (job, error) || !plan_sample (job, error) || !plan_decode (job, error))
+    return FALSE;
+  job->slab_bytes = MAX (job->text.plan->slab_bytes, MAX (job->sample.plan->slab_bytes, job->decode.plan->slab_bytes));
+  job->slab = job->device->class->slab_new (job->device, job->slab_bytes, error);
+  return job->slab != NULL && fw_stage_bind (&job->text, job->device, job->slab, error)
+         && fw_stage_bind (&job->sample, job->device, job->slab, error) && fw_stage_bind (&job->decode, job->device, job->slab, error);
+}
+
+static void
+add_phase (GArray *phases, const char *name, char *kind, double work, guint steps)
+{
+  const FwJobPhase phase = { name, kind, work, steps };
+  g_array_append_val (phases, phase);
+}
+
+static char *
+kind_of (const FwGenerateJob *job, const char *name, const FwStage *stage)
+{
+  return g_strdup_printf ("%s %s %s %s", name, stage->network->architecture->name,
+                          fw_graph_compute (stage->graph) == FW_DTYPE_BF16 ? "bf16" : "fp32", job->device->path->name);
+}
+
+void
+fw_generate_tell_phases (FwGenerateJob *job)
+{
+  g_autoptr (GArray) phases = g_array_new (FALSE, FALSE, sizeof (FwJobPhase));
+  g_autofree char *text = kind_of (job, "text", &job->text), *sample = kind_of (job, "sample", &job->sample);
+  g_autofree char *decode = kind_of (job, "decode", &job->decode);
+  guint steps = (guint) job->base->steps, frames = (guint) job->base->frames;
+  guint runs = 2 / (guint) job->way.sample_rows;
+  add_phase (phases, "text", text, job->text.plan->flops, 0);
+  for (guint i = 0; i < job->clips->len; i++) {
+    const FwGenerateClip *clip = g_ptr_array_index (job->clips, i);
+    if (clip->done)
+      continue;
+    add_phase (phases, "sample", sample, steps * MAX (runs, 1) * job->sample.plan->flops, steps);
+    add_phase (phases, "decode", decode, (double) frames / job->way.decode_frames * job->decode.plan->flops, frames);
+    add_phase (phases, "save", NULL, frames * (double) job->base->width * job->base->height, 0);
+  }
+  fw_job_plan (job->events, (const FwJobPhase *) (gpointer) phases->data, phases->len);
+}
+
+void
+fw_generate_begin_phase (FwGenerateJob *job)
+{
+  fw_job_phase (job->events, job->phase++);
+  job->work_done = job->work_told = 0;
+}
+
+void
+fw_generate_progress (gpointer data, double flops_done)
+{
+  FwGenerateJob *job = data;
+  gint64 now = g_get_monotonic_time ();
+  if (now - job->told_at < TELL_EVERY || job->work_done + flops_done <= job->work_told)
+    return;
+  job->told_at = now;
+  job->work_told = job->work_done + flops_done;
+  fw_job_work (job->events, job->work_told);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The parts of the generate job, in the order in which they run: what is asked for, where it goes, how it is done, text,
+ * sampling, decoding. Private to engine/job/generate*.c. */
+#pragma once
+#include "engine/job/generate.h"
+#include "engine/job/recipe.h"
+#include "engine/job/stage.h"
+#include "engine/media/encoder.h"
+#include "engine/model/cards.h"
+#include "engine/sample/sampler.h"
+
+/* A text as the denoiser reads it: states[length, width] and mask[length]. */
+typedef struct {
+  float *states;
+  guint8 *mask;
+} FwCaption;
+
+typedef struct {
+  FwRecipe *recipe;
+  char *output;             /* as asked for; the encoder may choose another ending */
+  const FwCaption *caption; /* once texts are encoded */
+  gboolean done;            /* by the run that is resumed */
+} FwGenerateClip;
+
+/* How the networks are run: what costs memory and saves time. */
+typedef struct {
+  int sample_rows;          /* of the sampler's batch, at once */
+  int decode_frames;        /* at once; divides the clip's */
+} FwGenerateWay;
+
+typedef struct {
+  const FwGenerateRequest *request;
+  const FwJobEvents *events;
+  GCancellable *cancellable;
+
+  FwModelCard *card;
+  FwNetwork *network[FW_N_ROLES];
+  FwRecipe *base;           /* what all clips share */
+  GPtrArray *clips;         /* FwGenerateClip */
+
+  FwDevice *device;
+  FwDtype compute;
+  int latent[3];            /* frames, rows, columns */
+  int caption_length;
+  FwGenerateWay way;
+  FwStage text, sample, decode;
+  gpointer slab;
+  gsize slab_bytes;
+
+  GHashTable *captions;     /* text -> FwCaption */
+  const FwCaption *negative; /* one of them, or NULL */
+  FwCaption null_caption;   /* states only: masks are the prompts' */
+
+  guint phase;              /* the next of the plan */
+  double work_done;         /* of the phase, without the run in progress */
+  double work_told;
+  gint64 told_at;
+} FwGenerateJob;
+
+/* generate-request.c: the card, its networks, and @base out of request, recipe to repeat and defaults; every number checked. */
+gboolean fw_generate_resolve (FwGenerateJob *job, GError **error);
+FwSampler *fw_generate_sampler_new (const FwGenerateJob *job, const FwRecipe *recipe, GError **error);
+
+/* generate-output.c: one clip for each prompt and count, with the name of its file; whether they can be written. */
+gboolean fw_generate_lay_out (FwGenerateJob *job, GError **error);
+/* The encoder's settings for @clip, whose comment is @comment. */
+FwEncodeSpec fw_generate_encode_spec (const FwGenerateJob *job, const FwGenerateClip *clip, const char *comment);
+void fw_generate_clip_free (gpointer clip);
+
+/* generate-plan.c: device, way, stages, forecast and phases. */
+gboolean fw_generate_plan (FwGenerateJob *job, GError **error);
+void fw_generate_tell_phases (FwGenerateJob *job);
+/* Begins the next phase. */
+void fw_generate_begin_phase (FwGenerateJob *job);
+/* FwExecProgress: @job's phase has gone on by @flops_done since work_done. */
+void fw_generate_progress (gpointer job, double flops_done);
+
+/* generate-text.c: encodes all texts, then lets go of the text network. */
+gboolean fw_generate_encode_texts (FwGenerateJob *job, GError **error);
+void fw_caption_free (gpointer caption);
+
+/* generate-sample.c: from noise, or from the journal's state, to the clip's latents [channels, positions], which the journal
+ * then holds. Free with g_free(). */
+float *fw_generate_sample (FwGenerateJob *job, const FwGenerateClip *clip, GError **error);
+
+/* generate-decode.c: latents to a finished file; clip->output becomes the name that it got. */
+gboolean fw_generate_decode (FwGenerateJob *job, FwGenerateClip *clip, const float *latent, GError **error);
+/* way.decode_frames frames of @latent, from @first on, as packed pixels [frames, height, width, 3]. */
+gboolean fw_generate_decode_frames (FwGenerateJob *job, const float *latent, int first, guint8 *rgb, GError **error);

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Sampling: the sampler's loop around the denoiser, with the journal from which a killed or parked job goes on. */
+#include <errno.h>
+#include <string.h>
+
+#include "engine/job/generate-private.h"
+#include "engine/job/journal.h"
+#include "engine/media/png.h"
+#include "engine/memory/file.h"
+
+/* The state is saved this often at most, in microseconds: what a crash costs is a second of work. */
+enum { SAVE_EVERY = 1000000 };
+
+/* The denoiser's batch and result. */
+typedef struct {
+  FwGenerateJob *job;
+  const FwGenerateClip *clip;
+  FwSampler *sampler;
+  int rows;
+  gsize in_size, out_size, text_size, length;  /* of one row, in elements */
+  float *input, *times, *captions, *output;
+  guint8 *mask;
+  char *journal, *recipe;
+} Run;
+
+static void
+run_clear (Run *run)
+{
+  fw_sampler_free (run->sampler);
+  g_free (run->input);
+  g_free (run->times);
+  g_free (run->captions);
+  g_free (run->output);
+  g_free (run->mask);
+  g_free (run->journal);
+  g_free (run->recipe);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Run, run_clear)
+
+/* A row's caption is the clip's, or the negative one, or the null caption, of which the original sees what the prompt's
+ * mask lets through (opensora-1.0 7.2). */
+static void
+arrange_captions (Run *run)
+{
+  const FwCaption *negative = run->job->negative;
+  for (int row = 0; row < run->rows; row++) {
+    gboolean conditional = fw_sampler_row_is_conditional (run->sampler, row);
+    const FwCaption *own = run->clip->caption;
+    const float *states = conditional ? own->states : negative != NULL ? negative->states : run->job->null_caption.states;
+    const guint8 *mask = !conditional && negative != NULL ? negative->mask : own->mask;
+    memcpy (run->captions + row * run->text_size, states, run->text_size * sizeof (float));
+    memcpy (run->mask + row * run->length, mask, run->length);
+  }
+}
+
+static gboolean
+run_init (Run *run, FwGenerateJob *job, const FwGenerateClip *clip, GError **error)
+{
+  const FwNetworkTraits *traits = &job->network[FW_ROLE_DENOISER]->traits;
+  gsize positions = (gsize) job->latent[0] * job->latent[1] * job->latent[2];
+  run->job = job;
+  run->clip = clip;
+  run->sampler = fw_generate_sampler_new (job, clip->recipe, error);
+  if (run->sampler == NULL)
+    return FALSE;
+  run->rows = fw_sampler_rows (run->sampler);
+  run->in_size = positions * traits->channels;
+  run->out_size = positions * traits->out_channels;
+  run->length = (gsize) job->caption_length;
+  run->text_size = run->length * traits->caption_width;
+  run->input = g_new (float, run->rows * run->in_size);
+  run->times = g_new (float, run->rows);
+  run->captions = g_new (float, run->rows * run->text_size);
+  run->output = g_new (float, run->rows * run->out_size);
+  run->mask = g_new (guint8, run->rows * run->length);
+  run->journal = fw_journal_path (clip->output);
+  run->recipe = fw_recipe_to_json (clip->recipe, FALSE);
+  arrange_captions (run);
+  return TRUE;
+}
+
+/* Evaluates the denoiser for the whole batch, a part of its rows at a time. */
+static gboolean
+evaluate (Run *run, GError **error)
+{
+  FwGenerateJob *job = run->job;
+  FwStage *stage = &job->sample;
+  int part = job->way.sample_rows;
+  for (int row = 0; row < run->rows; row += part) {
+    fw_exec_bind (stage->exec, "x", run->input + row * run->in_size);
+    fw_exec_bind (stage->exec, "t", run->times + row);
+    fw_exec_bind (stage->exec, "y", run->captions + row * run->text_size);
+    fw_exec_bind (stage->exec, "mask", run->mask + row * run->length);
+    const float *noise = fw_stage_run (stage, job->cancellable, fw_generate_progress, job, error);
+    if (noise == NULL)
+      return FALSE;
+    memcpy (run->output + row * run->out_size, noise, part * run->out_size * sizeof (float));
+    job->work_done += stage->plan->flops;
+  }
+  return TRUE;
+}
+
+static gboolean
+save_state (const Run *run, GError **error)
+{
+  g_autoptr (GBytes) state = fw_sampler_save (run->sampler);
+  gsize size;
+  gconstpointer data = g_bytes_get_data (state, &size);
+  const FwJournalBlob blob = { "sampler", data, size };
+  const FwJournal journal = {
+    run->recipe, "sample", (guint) fw_sampler_done (run->sampler), (guint) fw_sampler_evaluations (run->sampler), &blob, 1
+  };
+  return fw_journal_write (run->journal, &journal, error);
+}
+
+/* Goes on from the journal of this clip's interrupted run; that there is none means it had not come far. */
+static gboolean
+restore_state (Run *run, GError **error)
+{
+  if (!g_file_test (run->journal, G_FILE_TEST_EXISTS))
+    return TRUE;
+  g_autoptr (FwJournal) journal = fw_journal_read (run->journal, error);
+  if (journal == NULL)
+    return FALSE;
+  g_autoptr (FwRecipe) recipe = fw_recipe_from_json (journal->recipe, strlen (journal->recipe), error);
+  if (recipe == NULL)
+    return FALSE;
+  if (!fw_recipe_equal (recipe, run->clip->recipe)) {
+    g_set_error (error, FW_ERROR, FW_ERROR_INVALID,
+                 "The interrupted run that would have written “%s” had other settings; repeat them, or start again without --resume",
+                 run->clip->output);
+    return FALSE;
+  }
+  for (guint i = 0; i < journal->count; i++)
+    if (strcmp (journal->blobs[i].name, "sampler") == 0) {
+      g_autoptr (GBytes) state = g_bytes_new_static (journal->blobs[i].data, journal->blobs[i].size);
+      return fw_sampler_restore (run->sampler, state, error);
+    }
+  g_set_error_literal (error, FW_ERROR, FW_ERROR_FORMAT, "The journal holds no sampling state; start again without --resume");
+  return FALSE;
+}
+
+/* A picture of the clip's middle frame as the sampler expects it to become. */
+static gboolean
+write_preview (const Run *run, GError **error)
+{
+  FwGenerateJob *job = run->job;
+  const FwRecipe *recipe = run->clip->recipe;
+  int width = (int) recipe->width, height = (int) recipe->height;
+  gsize frame = (gsize) width * height * 3;
+  g_autofree guint8 *rgb = g_malloc (frame * job->way.decode_frames);
+  int middle = job->latent[0] / 2 / job->way.decode_frames * job->way.decode_frames;
+  if (!fw_generate_decode_frames (job, fw_sampler_predicted (run->sampler), middle, rgb, error))
+    return FALSE;
+  g_autoptr (GBytes) png = fw_png_encode (rgb, width, height, (gsize) width * 3, NULL, error);
+  if (png == NULL)
+    return FALSE;
+  g_autofree char *name = g_path_get_basename (run->clip->output);
+  g_autofree char *path = g_strdup_printf ("%s/%s.step-%04d.png", job->request->preview, name, fw_sampler_done (run->sampler));
+  gsize size;
+  gconstpointer data = g_bytes_get_data (png, &size);
+  return fw_file_write (path, data, size, error);
+}
+
+static gboolean
+run_steps (Run *run, GError **error)
+{
+  FwGenerateJob *job = run->job;
+  guint steps = (guint) fw_sampler_evaluations (run->sampler);
+  gint64 saved = g_get_monotonic_time ();
+  while (fw_sampler_next (run->sampler, run->input, run->times)) {
+    if (!evaluate (run, error)) {
+      if (fw_sampler_done (run->sampler) > 0)
+        save_state (run, NULL);
+      return FALSE;
+    }
+    fw_sampler_take (run->sampler, run->output);
+    gint64 now = g_get_monotonic_time ();
+    gboolean last = (guint) fw_sampler_done (run->sampler) == steps;
+    if (last || now - saved >= SAVE_EVERY) {
+      if (!save_state (run, error))
+        return FALSE;
+      saved = now;
+    }
+    fw_job_step (job->events, (guint) fw_sampler_done (run->sampler), steps);
+    if (job->request->preview != NULL && !write_preview (run, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+float *
+fw_generate_sample (FwGenerateJob *job, const FwGenerateClip *clip, GError **error)
+{
+  g_auto (Run) run = { NULL };
+  if (!run_init (&run, job, clip, error))
+    return NULL;
+  fw_sampler_start (run.sampler, NULL);
+  if (job->request->resume && !restore_state (&run, error))
+    return NULL;
+  fw_generate_begin_phase (job);
+  job->work_done = job->sample.plan->flops * fw_sampler_done (run.sampler) * (run.rows / job->way.sample_rows);
+  if (!run_steps (&run, error))
+    return NULL;
+  return g_memdup2 (fw_sampler_latent (run.sampler), run.in_size * sizeof (float));
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Texts to the states that the denoiser reads: cleaned, cut into tokens, encoded in fp32. Each different text once. */
+#include <string.h>
+
+#include "engine/job/generate-private.h"
+#include "engine/text/caption-clean.h"
+#include "engine/text/t5-tokenizer.h"
+
+void
+fw_caption_free (gpointer data)
+{
+  FwCaption *caption = data;
+  if (caption == NULL)
+    return;
+  g_free (caption->states);
+  g_free (caption->mask);
+  g_free (caption);
+}
+
+/* The tokenizer of the model's vocabulary, with as many extra ids as the network has embeddings for. */
+static FwT5Tokenizer *
+open_tokenizer (const FwGenerateJob *job, GError **error)
+{
+  const char *path = job->card->vocabulary;
+  g_autoptr (FwT5Tokenizer) plain = fw_t5_tokenizer_open (path, 0, error);
+  if (plain == NULL)
+    return NULL;
+  gsize pieces = fw_t5_tokenizer_size (plain), embeddings = (gsize) job->network[FW_ROLE_TEXT]->traits.vocabulary;
+  if (pieces > embeddings) {
+    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” has %" G_GSIZE_FORMAT " pieces, but the text network knows %" G_GSIZE_FORMAT
+                 "; they do not belong together", path, pieces, embeddings);
+    return NULL;
+  }
+  return pieces == embeddings ? g_steal_pointer (&plain) : fw_t5_tokenizer_open (path, MIN (embeddings - pieces, FW_T5_EXTRA_IDS), error);
+}
+
+static FwT5Tokens *
+tokenize (FwGenerateJob *job, FwT5Tokenizer *tokenizer, const char *text, GError **error)
+{
+  g_autofree char *clean = job->card->cleaning ? fw_caption_clean (text, error) : fw_caption_lower (text, error);
+  if (clean == NULL)
+    return NULL;
+  FwT5Tokens *tokens = fw_t5_tokenizer_encode (tokenizer, clean, (gsize) job->caption_length, error);
+  if (tokens != NULL && tokens->total > tokens->length)
+    fw_job_message (job->events, "The prompt is longer than the model reads; it stops at “%s”",
+                    clean + (tokens->kept_bytes > 40 ? (gsize) (g_utf8_find_prev_char (clean, clean + tokens->kept_bytes - 40) - clean) : 0));
+  return tokens;
+}
+
+static FwCaption *
+encode (FwGenerateJob *job, FwT5Tokenizer *tokenizer, const char *text, GError **error)
+{
+  g_autoptr (FwT5Tokens) tokens = tokenize (job, tokenizer, text, error);
+  if (tokens == NULL)
+    return NULL;
+  fw_exec_bind (job->text.exec, "ids", tokens->ids);
+  fw_exec_bind (job->text.exec, "mask", tokens->mask);
+  const float *states = fw_stage_run (&job->text, job->cancellable, fw_generate_progress, job, error);
+  if (states == NULL)
+    return NULL;
+  job->work_done += job->text.plan->flops;
+  FwCaption *caption = g_new0 (FwCaption, 1);
+  caption->states = g_memdup2 (states, tokens->length * job->network[FW_ROLE_TEXT]->traits.features * sizeof (float));
+  caption->mask = g_memdup2 (tokens->mask, tokens->length);
+  return caption;
+}
+
+static const FwCaption *
+look_up (FwGenerateJob *job, FwT5Tokenizer *tokenizer, const char *text, GError **error)
+{
+  FwCaption *caption = g_hash_table_lookup (job->captions, text);
+  if (caption == NULL && (caption = encode (job, tokenizer, text, error)) != NULL)
+    g_hash_table_insert (job->captions, g_strdup (text), caption);
+  return caption;
+}
+
+/* What stands for no text comes with the denoiser's weights; its first rows, if captions are shorter here. */
+static gboolean
+read_null_caption (FwGenerateJob *job, GError **error)
+{
+  const FwNetwork *network = job->network[FW_ROLE_DENOISER];
+  const FwNetworkTraits *traits = &network->traits;
+  FwTensor wanted = fw_tensor_dense (NULL, FW_DTYPE_F32, 2, (gint64[]) { traits->caption_length, traits->caption_width });
+  wanted.data = job->null_caption.states = g_new0 (float, (gsize) traits->caption_length * traits->caption_width);
+  return fw_names_load (fw_weights_checkpoint (network->weights), network->architecture->names, network->architecture->null_caption, &wanted, error);
+}
+
+gboolean
+fw_generate_encode_texts (FwGenerateJob *job, GError **error)
+{
+  g_autoptr (FwT5Tokenizer) tokenizer = open_tokenizer (job, error);
+  if (tokenizer == NULL)
+    return FALSE;
+  fw_generate_begin_phase (job);
+  job->captions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, fw_caption_free);
+  for (guint i = 0; i < job->clips->len; i++) {
+    FwGenerateClip *clip = g_ptr_array_index (job->clips, i);
+    if (!clip->done && (clip->caption = look_up (job, tokenizer, clip->recipe->prompt, error)) == NULL)
+      return FALSE;
+  }
+  const char *negative = job->base->negative;
+  if (negative != NULL && negative[0] != '\0' && (job->negative = look_up (job, tokenizer, negative, error)) == NULL)
+    return FALSE;
+  if (job->negative == NULL && !read_null_caption (job, error))
+    return FALSE;
+  fw_stage_clear (&job->text);
+  g_clear_pointer (&job->network[FW_ROLE_TEXT], fw_network_free);
+  return TRUE;
+}
