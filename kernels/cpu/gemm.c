@@ -54,7 +54,7 @@ fw_gemm_plan (FwGemm *gemm)
   cut_depth (gemm);
   cut_rows_and_columns (gemm);
   gemm->segments = choose_segments (gemm);
-  gemm->packed_ahead = gemm->row_blocks > MOST_REPACKINGS;
+  gemm->packed_ahead = gemm->row_blocks > MOST_REPACKINGS && !gemm->pack_b_in_place;
   gemm->panel_bytes = fw_panel_bytes (kernel, gemm->block_depth);
   gemm->a_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * kernel->row_bytes;
   gemm->c_stride = gemm->block_columns + 16;

@@ -10,6 +10,7 @@ typedef struct FwGemm {
   const FwMicroKernel *kernel;
   int64_t batches, rows, columns, depth;
   bool split_depth;     /* few rows and columns, much depth: cut the depth into segments too */
+  bool pack_b_in_place; /* never hold all of B packed: it is larger than the tensor it is read from */
   const void *operands; /* for the callbacks */
   /* Packs rows [first, first + count) of A (columns of B) over depth [start, start + depth), filled up with zeros to
    * @padded. */

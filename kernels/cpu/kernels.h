@@ -84,6 +84,12 @@ void fw_ema_run (const FwKernelCall *call);
 #define fw_attention_scratch FW_ISA (fw_attention_scratch)
 #define fw_attention_grad_run FW_ISA (fw_attention_grad_run)
 #define fw_attention_grad_scratch FW_ISA (fw_attention_grad_scratch)
+#define fw_conv_run FW_ISA (fw_conv_run)
+#define fw_conv_scratch FW_ISA (fw_conv_scratch)
+#define fw_conv_grad_input_run FW_ISA (fw_conv_grad_input_run)
+#define fw_conv_grad_input_scratch FW_ISA (fw_conv_grad_input_scratch)
+#define fw_conv_grad_weight_run FW_ISA (fw_conv_grad_weight_run)
+#define fw_conv_grad_weight_scratch FW_ISA (fw_conv_grad_weight_scratch)
 #define fw_linear_run FW_ISA (fw_linear_run)
 #define fw_linear_scratch FW_ISA (fw_linear_scratch)
 #define fw_linear_grad_weight_run FW_ISA (fw_linear_grad_weight_run)
@@ -95,6 +101,12 @@ void fw_attention_run (const FwKernelCall *call);
 size_t fw_attention_scratch (const FwKernelCall *call);
 void fw_attention_grad_run (const FwKernelCall *call);
 size_t fw_attention_grad_scratch (const FwKernelCall *call);
+void fw_conv_run (const FwKernelCall *call);
+size_t fw_conv_scratch (const FwKernelCall *call);
+void fw_conv_grad_input_run (const FwKernelCall *call);
+size_t fw_conv_grad_input_scratch (const FwKernelCall *call);
+void fw_conv_grad_weight_run (const FwKernelCall *call);
+size_t fw_conv_grad_weight_scratch (const FwKernelCall *call);
 void fw_linear_run (const FwKernelCall *call);
 size_t fw_linear_scratch (const FwKernelCall *call);
 void fw_linear_grad_weight_run (const FwKernelCall *call);

@@ -17,16 +17,6 @@ typedef struct {
   const FwFunctionKernel *function;
 } Linear;
 
-/* Offsets of rows [first, first + count) of one walked tensor. */
-static void
-list_offsets (const FwRows *rows, int tensor, int64_t first, int64_t count, int64_t *offset)
-{
-  FwCursor cursor;
-  fw_rows_seek (rows, first, &cursor);
-  for (int64_t i = 0; i < count; i++, fw_rows_next (rows, &cursor))
-    offset[i] = cursor.offset[tensor];
-}
-
 static void
 linear_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded,
                char *to)
@@ -34,7 +24,7 @@ linear_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, 
   const Linear *linear = gemm->operands;
   const FwTensor *x = &gemm->call->in[0];
   int64_t offset[FW_MAX_BLOCK_ROWS];
-  list_offsets (&linear->rows, X, first, count, offset);
+  fw_rows_offsets (&linear->rows, X, first, count, offset);
   FwLines lines = { .data = x->data, .dtype = x->dtype, .offset = offset, .step = 1 };
   fw_pack_rows (gemm->kernel, to, &lines, start, count, depth, padded);
 }
@@ -137,7 +127,7 @@ grad_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, in
 {
   const FwTensor *dy = &gemm->call->in[1];
   int64_t offset[FW_MAX_BLOCK_DEPTH];
-  list_offsets (gemm->operands, DY, start, depth, offset);
+  fw_rows_offsets (gemm->operands, DY, start, depth, offset);
   FwLines lines = { .data = dy->data, .dtype = dy->dtype, .offset = offset, .step = 1 };
   fw_pack_rows_across (gemm->kernel, to, &lines, first, count, depth, padded);
 }
@@ -148,7 +138,7 @@ grad_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, in
 {
   const FwTensor *x = &gemm->call->in[0];
   int64_t offset[FW_MAX_BLOCK_DEPTH];
-  list_offsets (gemm->operands, GRAD_X, start, depth, offset);
+  fw_rows_offsets (gemm->operands, GRAD_X, start, depth, offset);
   FwLines lines = { .data = x->data, .dtype = x->dtype, .offset = offset, .step = 1 };
   fw_pack_columns_across (gemm->kernel, to, panel_depth, &lines, first, count, depth, padded);
 }

@@ -87,3 +87,12 @@ fw_rows_seek (const FwRows *rows, int64_t row, FwCursor *cursor)
       cursor->offset[t] += cursor->index[axis] * rows->stride[t][axis];
   }
 }
+
+void
+fw_rows_offsets (const FwRows *rows, int tensor, int64_t first, int64_t count, int64_t *offset)
+{
+  FwCursor cursor;
+  fw_rows_seek (rows, first, &cursor);
+  for (int64_t i = 0; i < count; i++, fw_rows_next (rows, &cursor))
+    offset[i] = cursor.offset[tensor];
+}

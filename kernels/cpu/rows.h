@@ -24,6 +24,8 @@ typedef struct {
  * grows as long as it can; otherwise it is the last axis. A shape without elements gives rows == 0. */
 void fw_rows_init (FwRows *rows, int count, const FwTensor *const *tensors, bool merge_row);
 void fw_rows_seek (const FwRows *rows, int64_t row, FwCursor *cursor);
+/* The offsets of rows [first, first + count) of one of the tensors. */
+void fw_rows_offsets (const FwRows *rows, int tensor, int64_t first, int64_t count, int64_t *offset);
 
 /* To the next row; past the last one the cursor wraps to the first. */
 static inline void
