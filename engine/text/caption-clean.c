@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The ordered rules of a cleaning pass. Words, digits and white space are spelled as classes with the meaning they have in Python,
- * since PCRE's own shorthands differ and change between releases; repetitions are possessive or anchored where the plain form
- * would take quadratic time. */
+ * The ordered rules of a cleaning pass. Words, digits and white space are spelled as classes with the meaning they have in
+ * Python, since PCRE's own shorthands differ and change between releases; repetitions are possessive or anchored where the plain
+ * form would take quadratic time. */
 #include "engine/text/caption-clean.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Checks the bytes of a SentencePiece model file, since the library trusts its normalisation trie and would follow it anywhere. */
+ * Checks the bytes of a SentencePiece model file, since the library trusts its normalisation trie and would follow it
+ * anywhere. */
 #pragma once
 #include <gio/gio.h>
 

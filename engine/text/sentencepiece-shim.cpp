@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one C++ file: SentencePiece behind a C interface. Every function catches what the library throws and turns it into a GError.
+// The one C++ file: SentencePiece behind a C interface. Every function catches what the library throws and turns it into a
+// GError.
 #include "engine/text/sentencepiece-shim.h"
 
 #include <exception>
@@ -56,7 +57,8 @@ fw_sentencepiece_load_bytes (gconstpointer data, gsize size, const char *name, G
     auto status = model->processor.LoadFromSerializedProto (absl::string_view (static_cast<const char *> (data), size));
     if (status.ok ())
       return model.release ();
-    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” is not a usable SentencePiece model: %s", name, reason (status).c_str ());
+    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” is not a usable SentencePiece model: %s", name,
+                 reason (status).c_str ());
     return nullptr;
   });
 }
@@ -170,15 +172,16 @@ check_training (const char *const *sentences, gsize sentence_count, const FwSent
     return FALSE;
   }
   if (training->vocabulary_size < 4 || training->vocabulary_size > 1000000) {
-    g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "A vocabulary of %" G_GSIZE_FORMAT " pieces cannot be made; choose 4 to 1000000",
-                 training->vocabulary_size);
+    g_set_error (error, FW_ERROR, FW_ERROR_INVALID,
+                 "A vocabulary of %" G_GSIZE_FORMAT " pieces cannot be made; choose 4 to 1000000", training->vocabulary_size);
     return FALSE;
   }
   return TRUE;
 }
 
 GBytes *
-fw_sentencepiece_train (const char *const *sentences, gsize sentence_count, const FwSentencePieceTraining *training, GError **error)
+fw_sentencepiece_train (const char *const *sentences, gsize sentence_count, const FwSentencePieceTraining *training,
+                        GError **error)
 {
   if (!check_training (sentences, sentence_count, training, error))
     return nullptr;
@@ -191,6 +194,7 @@ fw_sentencepiece_train (const char *const *sentences, gsize sentence_count, cons
       { "character_coverage", "1.0" },
       { "normalization_rule_name", "nmt_nfkc" },
       { "pad_id", "0" }, { "eos_id", "1" }, { "unk_id", "2" }, { "bos_id", "-1" },
+      { "max_sentence_length", "1048576" },  // longer ones would be left out silently
       { "num_threads", "1" },  // the order of floating-point sums depends on the number of threads
       { "minloglevel", "2" }
     };
@@ -198,8 +202,9 @@ fw_sentencepiece_train (const char *const *sentences, gsize sentence_count, cons
     std::string model;
     auto status = sentencepiece::SentencePieceTrainer::Train (options, &iterator, &model);
     if (!status.ok ()) {
-      g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "These sentences cannot give a vocabulary of %" G_GSIZE_FORMAT " pieces: %s",
-                   training->vocabulary_size, reason (status).c_str ());
+      g_set_error (error, FW_ERROR, FW_ERROR_INVALID,
+                   "These sentences cannot give a vocabulary of %" G_GSIZE_FORMAT " pieces: %s", training->vocabulary_size,
+                   reason (status).c_str ());
       return nullptr;
     }
     return g_bytes_new (model.data (), model.size ());

@@ -25,8 +25,10 @@ char *fw_sentencepiece_piece (FwSentencePiece *model, int id);
 
 /* Normalises and splits @length bytes of @text (-1: up to the NUL) into @count ids; no eos is added. Invalid UTF-8 is read as
  * U+FFFD. @ends, where not NULL, receives for each id the byte of @text just behind it. An empty text gives zero ids and a
- * non-NULL array. Any thread, many at once. Free both arrays with g_free(). NULL with FW_ERROR_FAILED. */
-gint32 *fw_sentencepiece_encode (FwSentencePiece *model, const char *text, gssize length, gsize *count, guint32 **ends, GError **error);
+ * non-NULL array. The library takes quadratic time on runs of unknown characters: limit the length. Any thread, many at once.
+ * Free both arrays with g_free(). NULL with FW_ERROR_FAILED. */
+gint32 *fw_sentencepiece_encode (FwSentencePiece *model, const char *text, gssize length, gsize *count, guint32 **ends,
+                                 GError **error);
 
 typedef enum {
   FW_SENTENCEPIECE_UNIGRAM,  /* subwords with likelihoods, what T5 uses */
@@ -42,7 +44,8 @@ typedef struct {
 /* Trains on @sentence_count sentences and returns the bytes of a model file with T5's special ids (pad 0, eos 1, unk 2, no bos)
  * and nmt_nfkc normalisation. One thread, no chance: the same sentences give the same bytes. NULL with FW_ERROR_INVALID for
  * sentences that cannot give such a vocabulary. Free with g_bytes_unref(). */
-GBytes *fw_sentencepiece_train (const char *const *sentences, gsize sentence_count, const FwSentencePieceTraining *training, GError **error);
+GBytes *fw_sentencepiece_train (const char *const *sentences, gsize sentence_count, const FwSentencePieceTraining *training,
+                                GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwSentencePiece, fw_sentencepiece_free)
 

@@ -35,8 +35,7 @@ adopt_model (FwSentencePiece *model, const char *name, gsize extra_ids, GError *
   tokenizer->extra_ids = extra_ids;
   if (tokenizer->pad >= 0 && tokenizer->eos >= 0 && tokenizer->unk >= 0 && extra_ids <= EXTRA_IDS_LIMIT)
     return tokenizer;
-  g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” is a SentencePiece model without the padding, end and unknown pieces of T5",
-               name);
+  g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” is a SentencePiece model without T5's padding, end and unknown pieces", name);
   fw_t5_tokenizer_free (tokenizer);
   return NULL;
 }

@@ -7,7 +7,7 @@
 G_BEGIN_DECLS
 
 #define FW_T5_EXTRA_IDS 100               /* what the published T5 tokenizers add behind the model's pieces */
-#define FW_T5_TEXT_LIMIT (1 << 20)        /* bytes of one text */
+#define FW_T5_TEXT_LIMIT (64 << 10)       /* bytes of one text; SentencePiece takes quadratic time on unknown characters */
 
 typedef struct _FwT5Tokenizer FwT5Tokenizer;
 

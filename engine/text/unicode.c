@@ -63,8 +63,8 @@ gboolean
 fw_unicode_is_word (gunichar character)
 {
   static const guint32 word = 1u << G_UNICODE_LOWERCASE_LETTER | 1u << G_UNICODE_MODIFIER_LETTER | 1u << G_UNICODE_OTHER_LETTER
-                              | 1u << G_UNICODE_TITLECASE_LETTER | 1u << G_UNICODE_UPPERCASE_LETTER | 1u << G_UNICODE_DECIMAL_NUMBER
-                              | 1u << G_UNICODE_LETTER_NUMBER | 1u << G_UNICODE_OTHER_NUMBER;
+                              | 1u << G_UNICODE_TITLECASE_LETTER | 1u << G_UNICODE_UPPERCASE_LETTER
+                              | 1u << G_UNICODE_DECIMAL_NUMBER | 1u << G_UNICODE_LETTER_NUMBER | 1u << G_UNICODE_OTHER_NUMBER;
   return character == '_' || (word >> g_unichar_type (character) & 1);
 }
 
@@ -80,8 +80,8 @@ is_case_ignorable (gunichar character)
   case G_UNICODE_MODIFIER_SYMBOL:
     return TRUE;
   default:
-    return character == '\'' || character == '.' || character == ':' || character == 0xb7 || character == 0x387 || character == 0x55f
-           || character == 0x5f4 || character == 0x2018 || character == 0x2019 || character == 0x2024 || character == 0x2027
+    return character == '\'' || character == '.' || character == ':' || character == 0xb7 || character == 0x387
+           || character == 0x55f || character == 0x5f4 || character == 0x2018 || character == 0x2019 || character == 0x2024 || character == 0x2027
            || character == 0xfe13 || character == 0xfe52 || character == 0xfe55 || character == 0xff07 || character == 0xff0e
            || character == 0xff1a;
   }
@@ -102,7 +102,8 @@ static gboolean
 is_cased (gunichar character)
 {
   return g_unichar_isupper (character) || g_unichar_islower (character) || g_unichar_istitle (character)
-         || character == 0xaa || character == 0xba || (character >= 0x2160 && character <= 0x217f) || (character >= 0x24b6 && character <= 0x24e9);
+         || character == 0xaa || character == 0xba || (character >= 0x2160 && character <= 0x217f)
+         || (character >= 0x24b6 && character <= 0x24e9);
 }
 
 /* A capital sigma that ends a word has its own lower case form. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What caption cleaning needs to know of characters, with the meanings Python's str gives to them, the reference being a Python program. */
+ * What caption cleaning needs to know of characters, with the meanings that Python's str gives to them, since the reference is a
+ * Python program. */
 #pragma once
 #include <gio/gio.h>
 
@@ -21,5 +22,6 @@ gboolean fw_unicode_is_word (gunichar character);
 /* str.lower() and str.strip() of valid UTF-8, independent of the locale; NUL is an ordinary character. */
 void fw_text_lower (GString *text);
 void fw_text_strip (GString *text);
-/* Composes to NFC. Runs of more than 256 combining marks are composed in pieces, so that time stays linear. @text holds no NUL. */
+/* Composes to NFC. Runs of more than 256 combining marks are composed in pieces, which keeps the time linear. @text holds no
+ * NUL. */
 void fw_text_compose (GString *text);

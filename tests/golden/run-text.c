@@ -40,6 +40,18 @@ run_text_clean (GoldenCase *golden, GError **error)
   return TRUE;
 }
 
+static gboolean
+run_text_preprocessing (GoldenCase *golden, GError **error)
+{
+  JsonArray *pairs = json_object_get_array_member (golden->json, "pairs");
+  for (guint i = 0; i < json_array_get_length (pairs); i++) {
+    JsonObject *pair = json_array_get_object_element (pairs, i);
+    if (!check_clean (golden, pair, json_object_get_string_member (pair, "text"), "cleaned", fw_caption_clean, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 /* JSON-GLib's strings end at a NUL; the texts that hold one carry this private character through it instead. */
 #define NUL_ESCAPE "\\uf8fe"
 #define NUL_STAND_IN "\357\243\276"
@@ -201,6 +213,7 @@ run_spiece (GoldenCase *golden, GError **error)
 
 const GoldenRunner golden_text_runners[] = {
   { "opensora/text_clean", run_text_clean },
+  { "plan/text_preprocessing", run_text_preprocessing },
   { "textclean/t5_caption", run_t5_caption },
   { "tokenizers/spiece", run_spiece },
   { NULL, NULL }

@@ -157,8 +157,9 @@ static void
 test_hostile_length (void)
 {
   static const char *const units[] = {
-    "a", "a.", "a.com@", "http:", " ", " . ", "1", "1.", "12345_", "1:11 ", "&", "&#38;#38;", "&#", "<", "<a", "<a b='", "</", "<!--",
-    "<!", "<![cdata[", "<script>", "<rt>", "<a></b>", "%", "%2525", "%ff", "%00", "\"", "x.png", "free ", "Ã©", "ÃƒÂ©", "Ã ", "\xff",
+    "a", "a.", "a.com@", "http:", " ", " . ", "1", "1.", "12345_", "1:11 ", "&", "&#38;#38;", "&#", "<", "<a", "<a b='", "</",
+    "<!--", "<!", "<![cdata[", "<script>", "<rt>", "<a></b>", "%", "%2525", "%ff", "%00", "\"", "x.png", "free ", "Ã©", "ÃƒÂ©", "Ã ",
+    "\xff",
     "\xcc\x81\xcc\xa7", "Σ", "\033[", "\r", "ГўВЂ", "-- "
   };
   for (gsize i = 0; i < G_N_ELEMENTS (units); i++) {
@@ -177,9 +178,9 @@ static void
 test_mutations (void)
 {
   static const char *const pieces[] = {
-    "a big red circle ", "&lt;b&gt;", "&amp", "&#x", "<", "</", ">", "<script>", "<!--", "%C3%A9", "%", "+", "Ã©", "â€œ", "\xf0\x9f\x98\x80",
-    "\xff", "1920x1080", "http://x.com/", "@", "#12345", "...", "\"", "'", "-", "_", "\n", "\xe2\x80\xa8", "\xef\xbb\xbf", ":", "\\n", "漢",
-    "\x01", "\033[31m", "page 1", ".png", "\xcc\x81", "Σ", "&notit;", "]]>", "=", ";"
+    "a big red circle ", "&lt;b&gt;", "&amp", "&#x", "<", "</", ">", "<script>", "<!--", "%C3%A9", "%", "+", "Ã©", "â€œ", "\xff",
+    "\xf0\x9f\x98\x80", "1920x1080", "http://x.com/", "@", "#12345", "...", "\"", "'", "-", "_", "\n", "\xe2\x80\xa8",
+    "\xef\xbb\xbf", ":", "\\n", "漢", "\x01", "\033[31m", "page 1", ".png", "\xcc\x81", "Σ", "&notit;", "]]>", "=", ";"
   };
   g_autoptr (GRand) random = g_rand_new_with_seed (20240318);
   gint64 until = g_get_monotonic_time () + 3 * G_USEC_PER_SEC / 2;

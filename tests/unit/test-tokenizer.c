@@ -142,7 +142,8 @@ test_training (void)
     "a small red circle moving left on a black background", "a big red square moving right on a navy background",
     "a big white triangle growing on a grey background", "a small blue circle shrinking on a brown background"
   };
-  const FwSentencePieceTraining word = { FW_SENTENCEPIECE_WORD, 64, FALSE }, impossible = { FW_SENTENCEPIECE_UNIGRAM, 5000, TRUE };
+  const FwSentencePieceTraining word = { FW_SENTENCEPIECE_WORD, 64, FALSE };
+  const FwSentencePieceTraining impossible = { FW_SENTENCEPIECE_UNIGRAM, 5000, TRUE };
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) first = fw_sentencepiece_train (sentences, G_N_ELEMENTS (sentences), &word, &error);
   g_assert_no_error (error);
@@ -202,7 +203,9 @@ test_damaged_models (void)
   g_assert_cmpint (refused, >, 20);
   g_assert_cmpint (loaded, >, 20);
 
-  static const struct { const char *bytes; gsize size; } files[] = { { "", 0 }, { "not a model", 11 }, { "\x0a\x00", 2 }, { "{\"a\": 1}", 8 } };
+  static const struct { const char *bytes; gsize size; } files[] = {
+    { "", 0 }, { "not a model", 11 }, { "\x0a\x00", 2 }, { "{\"a\": 1}", 8 }
+  };
   for (gsize i = 0; i < G_N_ELEMENTS (files); i++) {
     g_autoptr (GError) fault = NULL;
     g_assert_null (fw_sentencepiece_load_bytes (files[i].bytes, files[i].size, "odd", &fault));
