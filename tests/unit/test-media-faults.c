@@ -246,10 +246,10 @@ test_killed (Folder *folder, gconstpointer data)
   fw_encoder_abort (encoder);
   assert_nothing_left (folder);
   encoder = begin_clip (folder, 0);
-  g_assert_cmpint (kill (find_child (), SIGSEGV), ==, 0);
+  g_assert_cmpint (kill (find_child (), SIGABRT), ==, 0);
   g_clear_error (&error);
   g_assert_false (fw_encoder_finish (encoder, NULL, &error));
-  assert_message (error, "signal 11");
+  assert_message (error, "signal 6");
   assert_nothing_left (folder);
 }
 
@@ -525,11 +525,12 @@ test_sandbox (Folder *folder, gconstpointer data)
   status_path = g_strdup_printf ("/proc/%d/status", find_child ());
   g_assert_true (g_file_get_contents (status_path, &status, NULL, NULL));
   g_assert_nonnull (strstr (status, "NoNewPrivs:\t1"));
-  if (strstr (status, "Seccomp:\t2") == NULL) {
-    g_test_skip ("built without libseccomp");
+  if (g_getenv ("FRAMEWRIGHT_TEST_SECCOMP") == NULL) {
+    g_test_skip ("FRAMEWRIGHT_TEST_SECCOMP does not say that it was built with libseccomp");
     fw_decoder_free (decoder);
     return;
   }
+  g_assert_nonnull (strstr (status, "Seccomp:\t2"));
   g_autofree char *executable = g_strdup_printf ("/proc/%d/exe", find_child ());
   program = g_file_read_link (executable, &error);
   g_assert_no_error (error);

@@ -112,7 +112,7 @@ main (int argc, char **argv)
 {
   struct stat status;
   if (argc == 2 && strcmp (argv[1], "--check-sandbox") == 0)
-    return sandbox_check ();
+    _exit (sandbox_check ());
   if (argc != 2 || strcmp (argv[1], "--serve") != 0 || fstat (FW_MEDIA_SOCKET, &status) != 0 || !S_ISSOCK (status.st_mode)) {
     g_printerr ("framewright-media reads and writes video for framewright, which starts it by itself.\n");
     return 2;

@@ -26,6 +26,12 @@
 #define LIMIT_MEMORY 1
 #endif
 
+gboolean
+sandbox_limits_memory (void)
+{
+  return LIMIT_MEMORY;
+}
+
 static guint64
 address_space_in_use (void)
 {

@@ -8,5 +8,8 @@
  * with a reason in words where the kernel refuses; without libseccomp at build time only the rlimits and no_new_privs are set. */
 gboolean sandbox_enter (guint64 memory, const char **reason);
 
+/* Whether sandbox_enter() limits memory: not in sanitizer builds. */
+gboolean sandbox_limits_memory (void);
+
 /* Enters the sandbox and tries what it must forbid, one line each on stdout: an exit code, 0 where all was denied. */
 int sandbox_check (void);
