@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * How the clips are made: the networks planned for their shapes, the memory they take, and the phases of the job. */
 #include "engine/job/generate-private.h"
+#include "engine/job/memory.h"
 
 /* Progress is told this often at most, in microseconds. */
 enum { TELL_EVERY = 50000 };
@@ -45,19 +46,88 @@ plan_decode (FwGenerateJob *job, GError **error)
   return fw_stage_plan (&job->decode, job->device, error);
 }
 
+/* Less than what any plan of this shape holds: a few vectors for each token. Shapes beyond the budget by far are not even
+ * recorded, since their tables of positions would be as large. */
+static gint64
+least_bytes (const FwGenerateJob *job)
+{
+  const FwNetworkTraits *traits = &job->network[FW_ROLE_DENOISER]->traits;
+  gint64 tokens = (gint64) job->latent[0] / traits->patch[0] * (job->latent[1] / traits->patch[1]) * (job->latent[2] / traits->patch[2]);
+  return tokens * traits->width * 3 * (gint64) sizeof (float);
+}
+
+gboolean
+fw_generate_try (FwGenerateJob *job, FwGenerateWay way, gint64 budget, gint64 *forecast, GError **error)
+{
+  g_autoptr (FwSampler) trial = NULL;
+  job->way = way;
+  fw_stage_clear (&job->sample);
+  fw_stage_clear (&job->decode);
+  if (least_bytes (job) > budget) {
+    g_set_error_literal (error, FW_ERROR, FW_ERROR_MEMORY, "The clip is too large for the memory");
+    return FALSE;
+  }
+  if ((trial = fw_generate_sampler_new (job, job->base, error)) == NULL || (job->text.plan == NULL && !plan_text (job, error))
+      || !plan_sample (job, error) || !plan_decode (job, error))
+    return FALSE;
+  *forecast = fw_generate_forecast (job, trial);
+  return TRUE;
+}
+
+/* Frames decoded at once: few enough to stay in the cache, enough to keep all cores busy with small pictures. */
+static int
+most_decode_frames (const FwGenerateJob *job)
+{
+  gint64 wanted = (1 << 16) / (job->base->width * job->base->height);
+  int frames = (int) CLAMP (wanted, 1, job->latent[0]);
+  while (job->latent[0] % frames != 0)
+    frames--;
+  return frames;
+}
+
+/* The ways from the fastest to the leanest: first fewer frames at once, then the batch of guidance row by row. */
+static GArray *
+list_ways (const FwGenerateJob *job)
+{
+  GArray *ways = g_array_new (FALSE, FALSE, sizeof (FwGenerateWay));
+  for (int frames = most_decode_frames (job); frames >= 1; frames--) {
+    const FwGenerateWay way = { job->rows, frames };
+    if (job->latent[0] % frames == 0)
+      g_array_append_val (ways, way);
+  }
+  const FwGenerateWay leanest = { 1, 1 };
+  if (job->rows > 1)
+    g_array_append_val (ways, leanest);
+  return ways;
+}
+
+static gboolean
+choose_way (FwGenerateJob *job, gint64 budget, gint64 *forecast, GError **error)
+{
+  g_autoptr (GArray) ways = list_ways (job);
+  for (guint i = 0; i < ways->len; i++) {
+    g_autoptr (GError) local = NULL;
+    gboolean planned = fw_generate_try (job, g_array_index (ways, FwGenerateWay, i), budget, forecast, &local);
+    if (planned && *forecast <= budget)
+      return TRUE;
+    if (!planned && !g_error_matches (local, FW_ERROR, FW_ERROR_MEMORY)) {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return FALSE;
+    }
+  }
+  return fw_generate_refuse (job, budget, error);
+}
+
 gboolean
 fw_generate_plan (FwGenerateJob *job, GError **error)
 {
-  g_autoptr (FwSampler) trial = fw_generate_sampler_new (job, job->base, error);
-  if (trial == NULL)
+  gint64 budget = job->request->memory > 0 ? job->request->memory : fw_memory_available (), forecast = 0;
+  if (!choose_way (job, budget, &forecast, error))
     return FALSE;
-  job->way = (FwGenerateWay) { fw_sampler_rows (trial), 1 };
-  if (!plan_text (job, error) || !plan_sample (job, error) || !plan_decode (job, error))
-    return FALSE;
+  fw_job_memory (job->events, forecast, 0);
   job->slab_bytes = MAX (job->text.plan->slab_bytes, MAX (job->sample.plan->slab_bytes, job->decode.plan->slab_bytes));
   job->slab = job->device->class->slab_new (job->device, job->slab_bytes, error);
-  return job->slab != NULL && fw_stage_bind (&job->text, job->device, job->slab, error)
-         && fw_stage_bind (&job->sample, job->device, job->slab, error) && fw_stage_bind (&job->decode, job->device, job->slab, error);
+  return job->slab != NULL;
 }
 
 static void
@@ -81,13 +151,13 @@ fw_generate_tell_phases (FwGenerateJob *job)
   g_autofree char *text = kind_of (job, "text", &job->text), *sample = kind_of (job, "sample", &job->sample);
   g_autofree char *decode = kind_of (job, "decode", &job->decode);
   guint steps = (guint) job->base->steps, frames = (guint) job->base->frames;
-  guint runs = 2 / (guint) job->way.sample_rows;
+  guint runs = (guint) (job->rows / job->way.sample_rows);
   add_phase (phases, "text", text, job->text.plan->flops, 0);
   for (guint i = 0; i < job->clips->len; i++) {
     const FwGenerateClip *clip = g_ptr_array_index (job->clips, i);
     if (clip->done)
       continue;
-    add_phase (phases, "sample", sample, steps * MAX (runs, 1) * job->sample.plan->flops, steps);
+    add_phase (phases, "sample", sample, (double) steps * runs * job->sample.plan->flops, steps);
     add_phase (phases, "decode", decode, (double) frames / job->way.decode_frames * job->decode.plan->flops, frames);
     add_phase (phases, "save", NULL, frames * (double) job->base->width * job->base->height, 0);
   }

@@ -42,9 +42,10 @@ typedef struct {
   FwDtype compute;
   int latent[3];            /* frames, rows, columns */
   int caption_length;
+  int rows;                 /* of the sampler's batch */
   FwGenerateWay way;
   FwStage text, sample, decode;
-  gpointer slab;
+  gpointer slab;            /* shared by the stages */
   gsize slab_bytes;
 
   GHashTable *captions;     /* text -> FwCaption */
@@ -67,13 +68,25 @@ gboolean fw_generate_lay_out (FwGenerateJob *job, GError **error);
 FwEncodeSpec fw_generate_encode_spec (const FwGenerateJob *job, const FwGenerateClip *clip, const char *comment);
 void fw_generate_clip_free (gpointer clip);
 
-/* generate-plan.c: device, way, stages, forecast and phases. */
+/* Plans one @way (the text network once, whatever the way) and tells its forecast. FW_ERROR_MEMORY, without planning, where
+ * the activations alone are certain to exceed @budget. */
+gboolean fw_generate_try (FwGenerateJob *job, FwGenerateWay way, gint64 budget, gint64 *forecast, GError **error);
+
+/* generate-plan.c: the way that fits the memory, with its stages and the slab; the phases. */
 gboolean fw_generate_plan (FwGenerateJob *job, GError **error);
 void fw_generate_tell_phases (FwGenerateJob *job);
 /* Begins the next phase. */
 void fw_generate_begin_phase (FwGenerateJob *job);
 /* FwExecProgress: @job's phase has gone on by @flops_done since work_done. */
 void fw_generate_progress (gpointer job, double flops_done);
+
+/* generate-memory.c: bytes at the peak of the planned job, above the idle program. */
+gint64 fw_generate_forecast (const FwGenerateJob *job, const FwSampler *sampler);
+/* Of the denoiser's batch: inputs, captions and result of @rows. */
+gsize fw_generate_sample_bytes (const FwGenerateJob *job, int rows);
+
+/* generate-fit.c: refuses a job that does not fit @budget in any way, with the sentence that says what would. */
+gboolean fw_generate_refuse (FwGenerateJob *job, gint64 budget, GError **error);
 
 /* generate-text.c: encodes all texts, then lets go of the text network. */
 gboolean fw_generate_encode_texts (FwGenerateJob *job, GError **error);

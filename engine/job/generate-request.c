@@ -5,7 +5,7 @@
 
 #include "engine/job/generate-private.h"
 #include "engine/job/sha256.h"
-#include "engine/media/sidecar.h"
+#include "engine/media/clip-recipe.h"
 
 static gboolean
 refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
@@ -45,20 +45,14 @@ check_request (const FwGenerateRequest *request, GError **error)
   return TRUE;
 }
 
-/* The recipe to repeat: FILE is a sidecar, or a clip that has one beside it or inside. */
 static FwRecipe *
-read_recipe (const char *path, GError **error)
+read_recipe (const char *path, GCancellable *cancellable, GError **error)
 {
-  if (g_str_has_suffix (path, ".json"))
-    return fw_recipe_read (path, error);
-  g_autofree char *sidecar = fw_sidecar_path (path);
-  g_autofree char *inside = g_build_filename (path, "recipe.json", NULL);
-  if (g_file_test (inside, G_FILE_TEST_EXISTS))
-    return fw_recipe_read (inside, error);
-  if (g_file_test (sidecar, G_FILE_TEST_EXISTS) || !g_file_test (path, G_FILE_TEST_EXISTS))
-    return fw_recipe_read (sidecar, error);
-  g_set_error (error, FW_ERROR, FW_ERROR_UNSUPPORTED, "“%s” has no recipe beside it; give the clip's .json file", path);
-  return NULL;
+  g_autofree char *text = fw_clip_recipe (path, cancellable, error);
+  FwRecipe *recipe = text != NULL ? fw_recipe_from_json (text, strlen (text), error) : NULL;
+  if (text != NULL && recipe == NULL)
+    g_prefix_error (error, "“%s”: ", path);
+  return recipe;
 }
 
 static gint64
@@ -132,11 +126,14 @@ check_networks (FwGenerateJob *job, GError **error)
   const FwNetworkTraits *denoiser = &job->network[FW_ROLE_DENOISER]->traits, *text = &job->network[FW_ROLE_TEXT]->traits;
   const FwNetworkTraits *image = &job->network[FW_ROLE_IMAGE]->traits;
   const char *fault = NULL;
+  enum { LONGEST_CAPTION = 4096 };
   job->caption_length = job->card->text_length > 0 ? job->card->text_length : denoiser->caption_length;
   if (text->features != denoiser->caption_width)
     fault = "its text network makes states of another width than its transformer reads";
   else if (image->channels != denoiser->channels)
     fault = "its VAE has latents of other channels than its transformer";
+  else if (job->caption_length > LONGEST_CAPTION)
+    fault = "captions of more than 4096 tokens are not supported";
   else if (job->caption_length > denoiser->caption_length)
     fault = "its captions are longer than its transformer reads";
   if (fault != NULL)
@@ -228,7 +225,7 @@ fw_generate_resolve (FwGenerateJob *job, GError **error)
 {
   g_autoptr (FwRecipe) from = NULL;
   if (!check_request (job->request, error)
-      || (job->request->from != NULL && (from = read_recipe (job->request->from, error)) == NULL))
+      || (job->request->from != NULL && (from = read_recipe (job->request->from, job->cancellable, error)) == NULL))
     return FALSE;
   const char *model = job->request->model != NULL ? job->request->model : from != NULL ? from->model : FW_DEFAULT_MODEL;
   job->card = fw_model_card_find (model, error);
@@ -238,5 +235,8 @@ fw_generate_resolve (FwGenerateJob *job, GError **error)
   if (!open_networks (job, error) || !check_shape (job, error) || !open_device (job, from, error))
     return FALSE;
   g_autoptr (FwSampler) trial = fw_generate_sampler_new (job, job->base, error);
-  return trial != NULL && digest_files (job, from, error);
+  if (trial == NULL)
+    return FALSE;
+  job->rows = fw_sampler_rows (trial);
+  return digest_files (job, from, error);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Sampling: the sampler's loop around the denoiser, with the journal from which a killed or parked job goes on. */
-#include <errno.h>
 #include <string.h>
 
 #include "engine/job/generate-private.h"
 #include "engine/job/journal.h"
 #include "engine/media/png.h"
+#include "engine/memory/block.h"
 #include "engine/memory/file.h"
 
 /* The state is saved this often at most, in microseconds: what a crash costs is a second of work. */
@@ -20,6 +20,8 @@ typedef struct {
   gsize in_size, out_size, text_size, length;  /* of one row, in elements */
   float *input, *times, *captions, *output;
   guint8 *mask;
+  gpointer block;           /* that they lie in */
+  gsize block_bytes;
   char *journal, *recipe;
 } Run;
 
@@ -27,11 +29,7 @@ static void
 run_clear (Run *run)
 {
   fw_sampler_free (run->sampler);
-  g_free (run->input);
-  g_free (run->times);
-  g_free (run->captions);
-  g_free (run->output);
-  g_free (run->mask);
+  fw_block_free (run->block, run->block_bytes);
   g_free (run->journal);
   g_free (run->recipe);
 }
@@ -69,11 +67,15 @@ run_init (Run *run, FwGenerateJob *job, const FwGenerateClip *clip, GError **err
   run->out_size = positions * traits->out_channels;
   run->length = (gsize) job->caption_length;
   run->text_size = run->length * traits->caption_width;
-  run->input = g_new (float, run->rows * run->in_size);
-  run->times = g_new (float, run->rows);
-  run->captions = g_new (float, run->rows * run->text_size);
-  run->output = g_new (float, run->rows * run->out_size);
-  run->mask = g_new (guint8, run->rows * run->length);
+  run->block_bytes = fw_generate_sample_bytes (job, run->rows);
+  run->block = fw_block_new (run->block_bytes, "the latents", error);
+  if (run->block == NULL)
+    return FALSE;
+  run->input = run->block;
+  run->output = run->input + run->rows * run->in_size;
+  run->captions = run->output + run->rows * run->out_size;
+  run->times = run->captions + run->rows * run->text_size;
+  run->mask = (guint8 *) (run->times + run->rows);
   run->journal = fw_journal_path (clip->output);
   run->recipe = fw_recipe_to_json (clip->recipe, FALSE);
   arrange_captions (run);

@@ -80,9 +80,16 @@ read_null_caption (FwGenerateJob *job, GError **error)
 {
   const FwNetwork *network = job->network[FW_ROLE_DENOISER];
   const FwNetworkTraits *traits = &network->traits;
-  FwTensor wanted = fw_tensor_dense (NULL, FW_DTYPE_F32, 2, (gint64[]) { traits->caption_length, traits->caption_width });
-  wanted.data = job->null_caption.states = g_new0 (float, (gsize) traits->caption_length * traits->caption_width);
-  return fw_names_load (fw_weights_checkpoint (network->weights), network->architecture->names, network->architecture->null_caption, &wanted, error);
+  const gint64 dim[] = { traits->caption_length, traits->caption_width };
+  FwCheckpoint *checkpoint = fw_weights_checkpoint (network->weights);
+  const FwCheckpointTensor *tensor = fw_names_find (checkpoint, network->architecture->names, network->architecture->null_caption);
+  if (tensor == NULL || !fw_names_fits (tensor, 2, dim)) {
+    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” has no null caption “%s” of %d tokens, which guidance needs; say what to avoid (--negative)",
+                 network->path, network->architecture->null_caption, traits->caption_length);
+    return FALSE;
+  }
+  job->null_caption.states = g_new (float, dim[0] * dim[1]);
+  return fw_checkpoint_read (checkpoint, tensor, FW_DTYPE_F32, job->null_caption.states, error);
 }
 
 gboolean
@@ -92,6 +99,8 @@ fw_generate_encode_texts (FwGenerateJob *job, GError **error)
   if (tokenizer == NULL)
     return FALSE;
   fw_generate_begin_phase (job);
+  if (!fw_stage_bind (&job->text, job->device, job->slab, error))
+    return FALSE;
   job->captions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, fw_caption_free);
   for (guint i = 0; i < job->clips->len; i++) {
     FwGenerateClip *clip = g_ptr_array_index (job->clips, i);
@@ -105,5 +114,5 @@ fw_generate_encode_texts (FwGenerateJob *job, GError **error)
     return FALSE;
   fw_stage_clear (&job->text);
   g_clear_pointer (&job->network[FW_ROLE_TEXT], fw_network_free);
-  return TRUE;
+  return fw_stage_bind (&job->sample, job->device, job->slab, error) && fw_stage_bind (&job->decode, job->device, job->slab, error);
 }

@@ -38,6 +38,10 @@ fw_stage_constant_bytes (const FwStage *stage)
 gboolean
 fw_stage_bind (FwStage *stage, FwDevice *device, gpointer slab, GError **error)
 {
+  if (!fw_weights_load (stage->network->weights, error)) {
+    g_prefix_error (error, "“%s”: ", stage->network->path);
+    return FALSE;
+  }
   stage->exec = fw_exec_new (stage->plan, device, slab, error);
   if (stage->exec == NULL)
     return FALSE;

@@ -3,11 +3,14 @@
 #include "engine/model/weights.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "engine/memory/block.h"
 
 typedef struct {
-  gconstpointer data;
+  const FwCheckpointTensor *tensor; /* NULL: allowed to be missing, zero */
+  gconstpointer data;    /* NULL until loaded, where the file cannot be used as it lies */
   gpointer block;        /* owned copy, or NULL where data lies in the file */
   gsize bytes;
   FwDtype dtype;
@@ -49,11 +52,17 @@ usable_in_place (FwWeights *weights, const FwCheckpointTensor *tensor)
   return (guintptr) data % fw_dtype_size (tensor->dtype) == 0 ? data : NULL;
 }
 
+static gboolean
+is_float (FwDtype dtype)
+{
+  return dtype <= FW_DTYPE_F64 || dtype == FW_DTYPE_F8_E4M3 || dtype == FW_DTYPE_F8_E5M2;
+}
+
+/* Finds @name and settles how it will be used; nothing is read yet, so that a job can be planned, and refused, for free. */
 static Entry *
-load (FwWeights *weights, const char *name, int rank, const gint64 *dim, GError **error)
+look_up (FwWeights *weights, const char *name, int rank, const gint64 *dim, GError **error)
 {
   FwTensor layout = fw_tensor_dense (NULL, FW_DTYPE_F32, rank, dim);
-  gsize count = fw_tensor_count (&layout);
   const FwCheckpointTensor *tensor = weights->names != NULL ? fw_names_find (weights->checkpoint, weights->names, name)
                                                            : fw_checkpoint_find (weights->checkpoint, name);
   if (tensor == NULL && !may_be_missing (weights, name)) {
@@ -66,21 +75,48 @@ load (FwWeights *weights, const char *name, int rank, const gint64 *dim, GError 
     g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” is %s in the checkpoint, the model wants %s", name, has, wants);
     return NULL;
   }
-  Entry *entry = g_new0 (Entry, 1);
-  entry->dtype = tensor != NULL ? tensor->dtype : FW_DTYPE_F32;
-  entry->data = tensor != NULL ? usable_in_place (weights, tensor) : NULL;
-  if (entry->data == NULL) {
-    entry->dtype = FW_DTYPE_F32;
-    entry->bytes = count * sizeof (float);
-    entry->data = entry->block = fw_block_new (entry->bytes, "the weights of the model", error);
-    if (entry->block == NULL || (tensor != NULL && !fw_checkpoint_read (weights->checkpoint, tensor, FW_DTYPE_F32, entry->block, error))) {
-      entry_free (entry);
-      return NULL;
-    }
+  if (tensor != NULL && !is_float (tensor->dtype)) {
+    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” is %s in the checkpoint, weights are floating point", name, fw_dtype_name (tensor->dtype));
+    return NULL;
   }
-  weights->bytes += count * fw_dtype_size (entry->dtype);
+  Entry *entry = g_new0 (Entry, 1);
+  entry->tensor = tensor;
+  entry->data = tensor != NULL ? usable_in_place (weights, tensor) : NULL;
+  entry->dtype = entry->data != NULL ? tensor->dtype : FW_DTYPE_F32;
+  entry->bytes = (gsize) fw_tensor_count (&layout) * fw_dtype_size (entry->dtype);
+  weights->bytes += entry->bytes;
   g_hash_table_insert (weights->entries, g_strdup (name), entry);
   return entry;
+}
+
+/* The converted copy is the only one that is still needed: the pages it came from leave the process. */
+static void
+release_source (FwWeights *weights, const FwCheckpointTensor *tensor)
+{
+  gconstpointer source = fw_checkpoint_map (weights->checkpoint, tensor);
+  if (source == NULL)
+    return;
+  FwTensor layout = fw_tensor_dense (NULL, tensor->dtype, tensor->rank, tensor->dim);
+  gsize page = (gsize) sysconf (_SC_PAGESIZE), size = (gsize) fw_tensor_count (&layout) * fw_dtype_size (tensor->dtype);
+  guintptr begin = ((guintptr) source + page - 1) & ~(page - 1), end = ((guintptr) source + size) & ~(page - 1);
+  if (end > begin)
+    madvise ((gpointer) begin, end - begin, MADV_DONTNEED);
+}
+
+static gboolean
+load (FwWeights *weights, Entry *entry, GError **error)
+{
+  gpointer block = fw_block_new (entry->bytes, "the weights of the model", error);
+  if (block == NULL)
+    return FALSE;
+  if (entry->tensor != NULL && !fw_checkpoint_read (weights->checkpoint, entry->tensor, entry->dtype, block, error)) {
+    fw_block_free (block, entry->bytes);
+    return FALSE;
+  }
+  entry->data = entry->block = block;
+  if (entry->tensor != NULL)
+    release_source (weights, entry->tensor);
+  return TRUE;
 }
 
 static FwVal
@@ -89,7 +125,7 @@ get (FwWeightSource *source, FwGraph *graph, const char *name, int rank, const g
   FwWeights *weights = (FwWeights *) source;
   Entry *entry = g_hash_table_lookup (weights->entries, name);
   g_autoptr (GError) error = NULL;
-  if (entry == NULL && (entry = load (weights, name, rank, dim, &error)) == NULL) {
+  if (entry == NULL && (entry = look_up (weights, name, rank, dim, &error)) == NULL) {
     fw_graph_fail (graph, "%s", error->message);
     return FW_NONE;
   }
@@ -131,14 +167,29 @@ fw_weights_source (FwWeights *weights)
   return &weights->source;
 }
 
+gboolean
+fw_weights_load (FwWeights *weights, GError **error)
+{
+  GHashTableIter iter;
+  gpointer entry;
+  g_hash_table_iter_init (&iter, weights->entries);
+  while (g_hash_table_iter_next (&iter, NULL, &entry))
+    if (((Entry *) entry)->data == NULL && !load (weights, entry, error))
+      return FALSE;
+  return TRUE;
+}
+
 void
 fw_weights_bind (FwWeights *weights, FwExec *exec)
 {
   GHashTableIter iter;
   gpointer name, entry;
   g_hash_table_iter_init (&iter, weights->entries);
-  while (g_hash_table_iter_next (&iter, &name, &entry))
+  while (g_hash_table_iter_next (&iter, &name, &entry)) {
+    if (((Entry *) entry)->data == NULL)
+      load (weights, entry, NULL);
     fw_exec_bind (exec, name, ((Entry *) entry)->data);
+  }
 }
 
 gsize

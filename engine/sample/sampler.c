@@ -88,6 +88,12 @@ fw_sampler_free (FwSampler *sampler)
   g_free (sampler);
 }
 
+gsize
+fw_sampler_bytes (const FwSampler *sampler)
+{
+  return (2 * sampler->size + sampler->scratch_size) * sizeof (float);
+}
+
 gboolean
 fw_sampler_check_steps (const FwSampler *sampler, int least, GError **error)
 {

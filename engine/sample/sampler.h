@@ -35,6 +35,9 @@ FwSampler *fw_sampler_new (const char *name, const FwSamplerSettings *settings, 
 void fw_sampler_free (FwSampler *sampler);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwSampler, fw_sampler_free)
 
+/* Bytes that the sampler holds, apart from small tables. */
+gsize fw_sampler_bytes (const FwSampler *sampler);
+
 /* Draws noise from @draw instead of the sampler's generator: recorded noise in tests. */
 typedef void (*FwSamplerDraw) (gpointer data, float *noise, gsize count);
 void fw_sampler_set_draw (FwSampler *sampler, FwSamplerDraw draw, gpointer data);
