@@ -108,6 +108,14 @@ row (const Shape *s, FwVal table, int i)
   return fw_slice (s->graph, table, 1, i, 1);
 }
 
+/* The stream plus the temporal table, for the input of one branch only. */
+static FwVal
+with_time (const Shape *s, FwVal h, FwVal position)
+{
+  FwVal grid = fw_reshape_to (s->graph, h, s->batch, s->frames, s->sites, s->width);
+  return fw_reshape_to (s->graph, fw_add (s->graph, grid, position), s->batch, s->frames * s->sites, s->width);
+}
+
 static FwVal
 block (const Shape *s, const FwStditConfig *config, int index, FwVal h, FwVal t0, FwVal text, FwVal mask, FwVal temporal_position)
 {
@@ -121,12 +129,10 @@ block (const Shape *s, const FwStditConfig *config, int index, FwVal h, FwVal t0
   FwVal m = fw_modulate (graph, fw_layer_norm (graph, h, FW_NONE, FW_NONE, 1e-6), shift1, scale1);
   h = fw_gate_residual (graph, h, gate1, self_attention (s, "attn", m, FALSE));
 
-  FwVal u = h;
-  if (temporal_position.id != 0) {
-    u = fw_reshape_to (graph, u, s->batch, s->frames, s->sites, s->width);
-    u = fw_reshape_to (graph, fw_add (graph, u, temporal_position), s->batch, s->frames * s->sites, s->width);
+  if (!config->without_time) {
+    FwVal u = temporal_position.id != 0 ? with_time (s, h, temporal_position) : h;
+    h = fw_gate_residual (graph, h, gate1, self_attention (s, "attn_temp", fw_to_compute (graph, u), TRUE));
   }
-  h = fw_gate_residual (graph, h, gate1, self_attention (s, "attn_temp", fw_to_compute (graph, u), TRUE));
 
   h = fw_add (graph, h, cross_attention (s, fw_to_compute (graph, h), text, mask));
 

@@ -12,6 +12,7 @@ typedef struct {
   int patch_size[3];
   int caption_channels, model_max_length;
   double space_scale, time_scale;
+  gboolean without_time;       /* leaves out temporal attention: image stages of training, whose files have none */
 } FwStditConfig;
 
 /* The defaults of STDiT-XL/2 at 16x256x256. */

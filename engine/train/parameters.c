@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "engine/checkpoint/safetensors-write.h"
 #include "engine/graph/ops.h"
 
 /* Ranges start at whole cache lines. */
@@ -140,15 +139,18 @@ fw_parameters_read (const FwParameters *parameters, FwCheckpoint *checkpoint, co
 }
 
 gboolean
-fw_parameters_write (const FwParameters *parameters, const float *flat, FwDtype dtype, GHashTable *metadata, const char *path, GError **error)
+fw_parameters_write (const FwParameters *parameters, const float *flat, FwDtype dtype, const FwSafetensorsEntry *extra, guint n_extra,
+                     const char *path, GError **error)
 {
   guint count = parameters->list->len;
-  g_autofree FwSafetensorsEntry *entries = g_new0 (FwSafetensorsEntry, count);
+  g_autofree FwSafetensorsEntry *entries = g_new0 (FwSafetensorsEntry, count + n_extra);
   for (guint i = 0; i < count; i++) {
     const FwParameter *parameter = g_ptr_array_index (parameters->list, i);
     entries[i].name = parameter->name;
     entries[i].value = fw_tensor_dense ((gpointer) (flat + parameter->offset), FW_DTYPE_F32, parameter->rank, parameter->dim);
     entries[i].stored = dtype;
   }
-  return fw_safetensors_write (path, entries, count, metadata, error);
+  for (guint i = 0; i < n_extra; i++)
+    entries[count + i] = extra[i];
+  return fw_safetensors_write (path, entries, count + n_extra, NULL, error);
 }

@@ -3,6 +3,7 @@
  * AdamW moments and the moving average all have this layout, so that an optimiser step is one pass over each. */
 #pragma once
 #include "engine/checkpoint/name-table.h"
+#include "engine/checkpoint/safetensors-write.h"
 #include "engine/graph/graph.h"
 #include "engine/sample/noise.h"
 
@@ -33,5 +34,6 @@ FwWeightSource *fw_parameters_source (FwParameters *parameters, FwGraph *graph, 
 /* Copies tensors of @checkpoint into @flat; those it lacks keep their values and are counted in @missing (may be NULL). A
  * shape that differs is an error. */
 gboolean fw_parameters_read (const FwParameters *parameters, FwCheckpoint *checkpoint, const FwNameTable *names, float *flat, guint *missing, GError **error);
-/* Writes @flat as a safetensors file of @dtype under the tensors' names. */
-gboolean fw_parameters_write (const FwParameters *parameters, const float *flat, FwDtype dtype, GHashTable *metadata, const char *path, GError **error);
+/* Writes @flat as a safetensors file of @dtype under the tensors' names, and @n_extra more tensors behind them. */
+gboolean fw_parameters_write (const FwParameters *parameters, const float *flat, FwDtype dtype, const FwSafetensorsEntry *extra, guint n_extra,
+                              const char *path, GError **error);

@@ -20,7 +20,10 @@ typedef struct {
 struct _FwTrainer {
   FwDevice *device;
   FwParameters *parameters;
-  Program loss, norm, update;
+  Program loss[FW_TRAINER_MAX_VARIANTS], norm, update;
+  guint variants;
+  gpointer slab;           /* shared by the variants */
+  gsize slab_bytes;
   float *arrays[FW_TRAINER_ARRAYS];
   FwAdamwAttributes adamw;
   double clip;
@@ -37,11 +40,15 @@ program_clear (Program *program)
 }
 
 static gboolean
-program_ready (Program *program, FwDevice *device, GError **error)
+program_plan (Program *program, FwDevice *device, GError **error)
 {
-  program->plan = fw_plan_new (program->graph, device, error);
-  program->exec = program->plan != NULL ? fw_exec_new (program->plan, device, NULL, error) : NULL;
-  return program->exec != NULL;
+  return (program->plan = fw_plan_new (program->graph, device, error)) != NULL;
+}
+
+static gboolean
+program_bind (Program *program, FwDevice *device, gpointer slab, GError **error)
+{
+  return (program->exec = fw_exec_new (program->plan, device, slab, error)) != NULL;
 }
 
 typedef struct { FwRecordLoss record; gpointer user_data; } Recording;
@@ -50,23 +57,40 @@ static void
 record_for_names (FwGraph *graph, gpointer user_data)
 {
   Recording *recording = user_data;
-  recording->record (graph, recording->user_data);
+  recording->record (graph, 0, recording->user_data);
 }
 
 static gboolean
-make_loss (FwTrainer *trainer, const Recording *recording, const FwTrainerSettings *settings, GError **error)
+make_loss (FwTrainer *trainer, guint variant, const Recording *recording, const FwTrainerSettings *settings, GError **error)
 {
-  Program *program = &trainer->loss;
+  Program *program = &trainer->loss[variant];
   FwVal flat, gradient;
   program->graph = fw_graph_new (settings->compute);
   fw_graph_set_weights (program->graph, fw_parameters_source (trainer->parameters, program->graph, &flat));
-  FwVal loss = recording->record (program->graph, recording->user_data);
+  FwVal loss = recording->record (program->graph, variant, recording->user_data);
   fw_keep (program->graph, "loss", loss);
   fw_rewrite_forward (program->graph);
   fw_gradient (program->graph, loss, &flat, 1, settings->checkpoint, &gradient);
   fw_keep (program->graph, "gradient", gradient);
   fw_rewrite_final (program->graph);
-  return program_ready (program, trainer->device, error);
+  if (!program_plan (program, trainer->device, error))
+    return FALSE;
+  trainer->slab_bytes = MAX (trainer->slab_bytes, program->plan->slab_bytes);
+  return TRUE;
+}
+
+/* All variants, bound to one slab as large as the largest needs. */
+static gboolean
+make_losses (FwTrainer *trainer, const Recording *recording, const FwTrainerSettings *settings, GError **error)
+{
+  for (trainer->variants = 0; trainer->variants < settings->variants; trainer->variants++)
+    if (!make_loss (trainer, trainer->variants, recording, settings, error))
+      return FALSE;
+  trainer->slab = trainer->device->class->slab_new (trainer->device, trainer->slab_bytes, error);
+  for (guint i = 0; trainer->slab != NULL && i < trainer->variants; i++)
+    if (!program_bind (&trainer->loss[i], trainer->device, trainer->slab, error))
+      return FALSE;
+  return trainer->slab != NULL;
 }
 
 static FwVal
@@ -89,7 +113,8 @@ make_update (FwTrainer *trainer, GError **error)
   fw_adamw (graph, weights, flat_array (trainer, graph, "mean"), flat_array (trainer, graph, "variance"),
             flat_array (trainer, graph, "gradient"), hyper, &trainer->adamw);
   fw_ema (graph, flat_array (trainer, graph, "ema"), weights, decay);
-  return program_ready (&trainer->norm, trainer->device, error) && program_ready (&trainer->update, trainer->device, error);
+  return program_plan (&trainer->norm, trainer->device, error) && program_bind (&trainer->norm, trainer->device, NULL, error)
+         && program_plan (&trainer->update, trainer->device, error) && program_bind (&trainer->update, trainer->device, NULL, error);
 }
 
 static gboolean
@@ -106,7 +131,8 @@ static void
 bind_all (FwTrainer *trainer)
 {
   float **arrays = trainer->arrays;
-  fw_exec_bind (trainer->loss.exec, "parameters", arrays[FW_TRAINER_WEIGHTS]);
+  for (guint i = 0; i < trainer->variants; i++)
+    fw_exec_bind (trainer->loss[i].exec, "parameters", arrays[FW_TRAINER_WEIGHTS]);
   fw_exec_bind (trainer->update.exec, "weights", arrays[FW_TRAINER_WEIGHTS]);
   fw_exec_bind (trainer->update.exec, "mean", arrays[FW_TRAINER_MEAN]);
   fw_exec_bind (trainer->update.exec, "variance", arrays[FW_TRAINER_VARIANCE]);
@@ -125,7 +151,7 @@ fw_trainer_new (FwRecordLoss record, gpointer user_data, const FwTrainerSettings
   trainer->clip = settings->clip;
   trainer->fresh = TRUE;
   trainer->parameters = fw_parameters_new (record_for_names, &recording, error);
-  if (trainer->parameters == NULL || !make_loss (trainer, &recording, settings, error) || !make_update (trainer, error) || !make_arrays (trainer, error)) {
+  if (trainer->parameters == NULL || !make_losses (trainer, &recording, settings, error) || !make_update (trainer, error) || !make_arrays (trainer, error)) {
     fw_trainer_free (trainer);
     return NULL;
   }
@@ -139,7 +165,10 @@ fw_trainer_free (FwTrainer *trainer)
   if (trainer == NULL)
     return;
   gsize bytes = trainer->parameters != NULL ? (gsize) fw_parameters_size (trainer->parameters) * sizeof (float) : 0;
-  program_clear (&trainer->loss);
+  for (guint i = 0; i < FW_TRAINER_MAX_VARIANTS; i++)
+    program_clear (&trainer->loss[i]);
+  if (trainer->slab != NULL)
+    trainer->device->class->slab_free (trainer->device, trainer->slab, trainer->slab_bytes);
   program_clear (&trainer->norm);
   program_clear (&trainer->update);
   for (int i = 0; i < FW_TRAINER_ARRAYS; i++)
@@ -161,21 +190,21 @@ fw_trainer_array (FwTrainer *trainer, FwTrainerArray which)
 }
 
 FwExec *
-fw_trainer_exec (FwTrainer *trainer)
+fw_trainer_exec (FwTrainer *trainer, guint variant)
 {
-  return trainer->loss.exec;
+  return trainer->loss[variant].exec;
 }
 
 gsize
 fw_trainer_bytes (const FwTrainer *trainer)
 {
-  return (gsize) fw_parameters_size (trainer->parameters) * sizeof (float) * FW_TRAINER_ARRAYS + trainer->loss.plan->slab_bytes;
+  return (gsize) fw_parameters_size (trainer->parameters) * sizeof (float) * FW_TRAINER_ARRAYS + trainer->slab_bytes;
 }
 
 double
-fw_trainer_flops (const FwTrainer *trainer)
+fw_trainer_flops (const FwTrainer *trainer, guint variant)
 {
-  return trainer->loss.plan->flops;
+  return trainer->loss[variant].plan->flops;
 }
 
 static void
@@ -186,17 +215,18 @@ add_share (float *sum, const float *gradient, float share, gint64 size, gboolean
 }
 
 gboolean
-fw_trainer_accumulate (FwTrainer *trainer, int parts, double *loss, GCancellable *cancellable, GError **error)
+fw_trainer_accumulate (FwTrainer *trainer, guint variant, int parts, double *loss, GCancellable *cancellable, GError **error)
 {
-  if (!fw_exec_run (trainer->loss.exec, cancellable, NULL, NULL, error))
+  FwExec *exec = trainer->loss[variant].exec;
+  if (!fw_exec_run (exec, cancellable, NULL, NULL, error))
     return FALSE;
-  *loss = *(const float *) fw_exec_data (trainer->loss.exec, "loss");
+  *loss = *(const float *) fw_exec_data (exec, "loss");
   if (!isfinite (*loss)) {
-    if (fw_exec_run_watched (trainer->loss.exec, cancellable, error))
+    if (fw_exec_run_watched (exec, cancellable, error))
       g_set_error_literal (error, FW_ERROR, FW_ERROR_NUMERIC, "The training loss is not finite although every step of the network is; lower the learning rate");
     return FALSE;
   }
-  const float *gradient = fw_exec_data (trainer->loss.exec, "gradient");
+  const float *gradient = fw_exec_data (exec, "gradient");
   if (parts > 1) {
     add_share (trainer->arrays[FW_TRAINER_GRADIENT], gradient, 1.0f / (float) parts, fw_parameters_size (trainer->parameters), trainer->fresh);
     gradient = trainer->arrays[FW_TRAINER_GRADIENT];

@@ -21,7 +21,7 @@ latent (FwGraph *graph, const Setup *setup, const char *name)
 }
 
 static FwVal
-record_loss (FwGraph *graph, gpointer data)
+record_loss (FwGraph *graph, guint variant, gpointer data)
 {
   const Setup *setup = data;
   FwVal x0 = latent (graph, setup, "x0"), noise = latent (graph, setup, "noise"), xt = latent (graph, setup, "xt");
@@ -103,7 +103,7 @@ run_steps (GoldenCase *golden, FwTrainer *trainer, const Setup *setup, const FwD
   gint64 per_step = setup->batch * setup->config.in_channels * size[0] * size[1] * size[2];
   gint64 steps = (gint64) golden_number (golden, "steps", 2), floats = fw_parameters_size (fw_trainer_parameters (trainer));
   double atol = golden_number (golden, "tolerance.loss.atol", 1e-4), rtol = golden_number (golden, "tolerance.loss.rtol", 1e-4);
-  FwExec *exec = fw_trainer_exec (trainer);
+  FwExec *exec = fw_trainer_exec (trainer, 0);
   g_autofree float *other_ema = g_memdup2 (fw_trainer_array (trainer, FW_TRAINER_WEIGHTS), floats * sizeof (float));
   memcpy (fw_trainer_array (trainer, FW_TRAINER_EMA), other_ema, floats * sizeof (float));
   for (gint64 step = 0; step < steps; step++) {
@@ -116,7 +116,7 @@ run_steps (GoldenCase *golden, FwTrainer *trainer, const Setup *setup, const FwD
     fw_exec_bind (exec, "y", b->states);
     fw_exec_bind (exec, "mask", b->mask + step * setup->batch * setup->length);
     fw_exec_bind (exec, "rows", b->rows);
-    if (!fw_trainer_accumulate (trainer, 1, &loss, NULL, error))
+    if (!fw_trainer_accumulate (trainer, 0, 1, &loss, NULL, error))
       return FALSE;
     g_autofree char *mse_name = g_strdup_printf ("step%d.mse", (int) step), *vb_name = g_strdup_printf ("step%d.vb", (int) step);
     g_autofree char *norm_name = g_strdup_printf ("step%d.grad_norm", (int) step);
@@ -158,7 +158,7 @@ run (GoldenCase *golden, gboolean checkpoint, GError **error)
     mask[i] = wide_mask[i] != 0;
 
   const FwTrainerSettings settings = {
-    .compute = FW_DTYPE_F32, .checkpoint = checkpoint, .clip = golden_number (golden, "optimizer.grad_clip_global_l2", 1),
+    .variants = 1, .compute = FW_DTYPE_F32, .checkpoint = checkpoint, .clip = golden_number (golden, "optimizer.grad_clip_global_l2", 1),
     .adamw = { 0.9, 0.999, golden_number (golden, "optimizer.eps", 1e-8), golden_number (golden, "optimizer.weight_decay", 0) },
   };
   g_autoptr (FwDevice) device = fw_device_new_cpu (NULL, 0, error);
