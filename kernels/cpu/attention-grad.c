@@ -79,7 +79,7 @@ cut_room (const Attention *attention, char *bytes, Room *room)
     { &room->dk, all_keys * attention->key_stride }, { &room->dv, all_keys * attention->value_stride },
     { &room->dq, all_queries * attention->key_stride }, { &room->lse, all_queries }, { &room->mean, all_queries },
     { &room->rows, 2 * attention->value_stride },
-    { &room->dbias, attention->bias ? attention->queries * attention->keys : 0 },
+    { &room->dbias, attention->call->in[4].rank < 0 ? 0 : attention->queries * attention->keys },
   };
   for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++) {
     *packed[i].part = bytes + place;
@@ -248,6 +248,12 @@ differentiate_sequence (const Attention *attention, const Room *room, Meeting *m
 {
   const FwMicroKernel *kernel = attention->kernel;
   load_statistics (attention, room, meeting);
+  if (attention->keys == 0)
+    memset (room->dq, 0, (size_t) (attention->queries * attention->key_stride) * sizeof (float));
+  if (attention->queries == 0) {
+    memset (room->dk, 0, (size_t) (attention->keys * attention->key_stride) * sizeof (float));
+    memset (room->dv, 0, (size_t) (attention->keys * attention->value_stride) * sizeof (float));
+  }
   for (meeting->key = 0; meeting->key < attention->keys; meeting->key += attention->block_keys) {
     meeting->keys = FW_MIN (attention->block_keys, attention->keys - meeting->key);
     fw_pack_head_rows (kernel, &meeting->k, meeting->key, meeting->keys, room->key_rows);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Ops that move data: embedding, concat, pad, resample, and sinusoid, which only writes. */
+ * Ops that move data: embedding, concat, pad; and sinusoid, which only writes. */
 #include <math.h>
 
 #include "kernels/cpu/kernels.h"
@@ -80,30 +80,40 @@ fw_embedding_run (const FwKernelCall *call)
   run_rows (&move, embedding_range);
 }
 
-/* One run of columns of the table's gradient, over all ids in order: no two workers add to one element. */
+/* One run of columns of the table's gradient: the rows whose ids are in [first, past), added up in order. @sums holds those
+ * rows, @stride apart. */
+static void
+add_embeddings (const Move *move, int64_t start, int64_t count, int64_t first, int64_t past, float *sums, int64_t stride)
+{
+  const FwTensor *ids = &move->call->in[0], *dy = &move->call->in[1];
+  float gradients[FW_RUN];
+  FwCursor cursor;
+  fw_rows_seek (&move->rows, 0, &cursor);
+  for (int64_t id = first; id < past; id++)
+    memset (sums + (id - first) * stride, 0, (size_t) count * sizeof *sums);
+  for (int64_t row = 0; row < move->rows.rows; row++, fw_rows_next (&move->rows, &cursor)) {
+    int64_t id = (int64_t) fw_load_element (ids->data, ids->dtype, cursor.offset[1]), step = move->rows.step[0];
+    if (id >= first && id < past)
+      row_add (fw_run_load (dy, cursor.offset[0] + start * step, step, count, gradients), sums + (id - first) * stride, count);
+  }
+}
+
+/* No two workers add to one element. A table that is not f32 cannot hold the sums, so its rows are made one by one. */
 static void
 embedding_grad_columns (void *context, int64_t begin, int64_t end, int worker)
 {
   const Move *move = context;
-  const FwTensor *ids = &move->call->in[0], *dy = &move->call->in[1], *dtable = &move->call->out[0];
-  float gradients[FW_RUN], sums[FW_RUN];
+  const FwTensor *dtable = &move->call->out[0];
+  float sums[FW_RUN];
   for (int64_t block = begin; block < end; block++) {
-    int64_t start = block * FW_RUN, count = FW_MIN (move->rows.length - start, FW_RUN);
-    for (int64_t id = 0; id < dtable->dim[0]; id++)
-      clear_row (dtable, id * dtable->stride[0] + start, count);
-    FwCursor cursor;
-    fw_rows_seek (&move->rows, 0, &cursor);
-    for (int64_t row = 0; row < move->rows.rows; row++, fw_rows_next (&move->rows, &cursor)) {
-      int64_t id = (int64_t) fw_load_element (ids->data, ids->dtype, cursor.offset[1]);
-      if (id < 0 || id >= dtable->dim[0])
-        continue;
-      int64_t step = move->rows.step[0], place = id * dtable->stride[0] + start;
-      const float *g = fw_run_load (dy, cursor.offset[0] + start * step, step, count, gradients);
-      const float *sum = fw_run_load (dtable, place, 1, count, sums);
-      if (sum != sums)
-        memcpy (sums, sum, (size_t) count * sizeof *sums);
-      row_add (g, sums, count);
-      fw_run_store (dtable, place, count, sums);
+    int64_t start = block * FW_RUN, count = FW_MIN (dtable->dim[1] - start, FW_RUN);
+    if (dtable->dtype == FW_DTYPE_F32) {
+      add_embeddings (move, start, count, 0, dtable->dim[0], (float *) dtable->data + start, dtable->stride[0]);
+      continue;
+    }
+    for (int64_t id = 0; id < dtable->dim[0]; id++) {
+      add_embeddings (move, start, count, id, id + 1, sums, 0);
+      fw_run_store (dtable, id * dtable->stride[0] + start, count, sums);
     }
   }
 }
@@ -114,8 +124,7 @@ fw_embedding_grad_run (const FwKernelCall *call)
   Move move = { .call = call };
   FwTensor ids = spread_ids (&call->in[0], &call->in[1]);
   fw_rows_init (&move.rows, 2, (const FwTensor *[]) { &call->in[1], &ids }, false);
-  if (move.rows.rows > 0)
-    call->parallel->run (call->parallel, fw_ceil_div (move.rows.length, FW_RUN), 1, embedding_grad_columns, &move);
+  call->parallel->run (call->parallel, fw_ceil_div (call->out[0].dim[1], FW_RUN), 1, embedding_grad_columns, &move);
 }
 
 static void
@@ -148,7 +157,9 @@ fw_concat_run (const FwKernelCall *call)
   const FwConcatAttributes *attributes = call->attributes;
   const FwTensor *y = &call->out[0];
   int64_t begin = 0;
-  for (int i = 0; i < FW_MAX_INPUTS && fw_present (&call->in[i]); i++) {
+  for (int i = 0; i < FW_MAX_INPUTS; i++) {
+    if (!fw_present (&call->in[i]))
+      continue;
     copy_into (call, &call->in[i], y, begin * y->stride[attributes->axis]);
     begin += call->in[i].dim[attributes->axis];
   }
@@ -176,82 +187,6 @@ fw_pad_run (const FwKernelCall *call)
   for (int axis = 0; axis < y->rank; axis++)
     place += attributes->before[axis] * y->stride[axis];
   copy_into (call, &call->in[0], y, place);
-}
-
-/* Offset of the position of @small that position @index (batch, time, height, width) of the enlarged tensor repeats. */
-static int64_t
-repeated_offset (const FwTensor *small, const int64_t *index, const int *factor)
-{
-  return index[0] * small->stride[0] + index[1] / factor[0] * small->stride[1]
-         + index[2] / factor[1] * small->stride[2] + index[3] / factor[2] * small->stride[3];
-}
-
-static void
-split_position (const FwTensor *shape, int64_t position, int64_t *index)
-{
-  for (int axis = 3; axis >= 0; axis--) {
-    index[axis] = position % shape->dim[axis];
-    position /= shape->dim[axis];
-  }
-}
-
-static int64_t
-position_offset (const FwTensor *tensor, const int64_t *index)
-{
-  return index[0] * tensor->stride[0] + index[1] * tensor->stride[1] + index[2] * tensor->stride[2] + index[3] * tensor->stride[3];
-}
-
-static void
-resample_range (void *context, int64_t begin, int64_t end, int worker)
-{
-  const Move *move = context;
-  const FwResampleAttributes *attributes = move->call->attributes;
-  const FwTensor *x = &move->call->in[0], *y = &move->call->out[0];
-  for (int64_t position = begin; position < end; position++) {
-    int64_t index[4];
-    split_position (y, position, index);
-    copy_row (x, repeated_offset (x, index, attributes->factor), x->stride[4], y, position_offset (y, index), y->dim[4]);
-  }
-}
-
-void
-fw_resample_run (const FwKernelCall *call)
-{
-  const FwTensor *y = &call->out[0];
-  Move move = { .call = call, .rows = { .rows = y->dim[0] * y->dim[1] * y->dim[2] * y->dim[3], .length = y->dim[4] } };
-  run_rows (&move, resample_range);
-}
-
-static void
-resample_grad_range (void *context, int64_t begin, int64_t end, int worker)
-{
-  const Move *move = context;
-  const FwResampleAttributes *attributes = move->call->attributes;
-  const FwTensor *dy = &move->call->in[0], *dx = &move->call->out[0];
-  const int *factor = attributes->factor;
-  float sums[FW_RUN], gradients[FW_RUN];
-  for (int64_t position = begin; position < end; position++) {
-    int64_t index[4], copies = (int64_t) factor[0] * factor[1] * factor[2], step = dy->stride[4];
-    split_position (dx, position, index);
-    for (int64_t start = 0; start < dx->dim[4]; start += FW_RUN) {
-      int64_t count = FW_MIN (dx->dim[4] - start, FW_RUN);
-      memset (sums, 0, sizeof sums);
-      for (int64_t copy = 0; copy < copies; copy++) {
-        int64_t large[4] = { index[0], index[1] * factor[0] + copy / (factor[1] * factor[2]),
-                             index[2] * factor[1] + copy / factor[2] % factor[1], index[3] * factor[2] + copy % factor[2] };
-        row_add (fw_run_load (dy, position_offset (dy, large) + start * step, step, count, gradients), sums, count);
-      }
-      fw_run_store (dx, position_offset (dx, index) + start, count, sums);
-    }
-  }
-}
-
-void
-fw_resample_grad_run (const FwKernelCall *call)
-{
-  const FwTensor *dx = &call->out[0];
-  Move move = { .call = call, .rows = { .rows = dx->dim[0] * dx->dim[1] * dx->dim[2] * dx->dim[3], .length = dx->dim[4] } };
-  run_rows (&move, resample_grad_range);
 }
 
 void

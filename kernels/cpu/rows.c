@@ -37,6 +37,16 @@ add_axis (FwRows *rows, const FwTensor *const *tensors, int axis)
   rows->dim[rows->rank++] = dim;
 }
 
+/* A row along which some tensor moves by more than one element at a time may not serve, as outputs are written densely. */
+static bool
+dense_along (int count, const FwTensor *const *tensors, int axis)
+{
+  for (int t = 0; t < count; t++)
+    if (stride_of (tensors[t], axis) > 1)
+      return false;
+  return true;
+}
+
 static void
 reverse (int64_t *values, int count)
 {
@@ -56,9 +66,13 @@ fw_rows_init (FwRows *rows, int count, const FwTensor *const *tensors, bool merg
   if (rows->rows == 0)
     return;
   int last = shape->rank - 1;
-  if (merge_row)
-    while (last > 0 && shape->dim[last] == 1)
-      last--;
+  if (merge_row) {
+    int widest = last;
+    while (widest > 0 && shape->dim[widest] == 1)
+      widest--;
+    if (widest < last && dense_along (count, tensors, widest))
+      last = widest;
+  }
   if (last >= 0) {
     rows->length = shape->dim[last];
     for (int t = 0; t < count; t++)

@@ -100,10 +100,12 @@ fw_softmax_grad_run (const FwKernelCall *call)
   run_rows (call, 3, (const FwTensor *[]) { &call->out[0], &call->in[0], &call->in[1] }, softmax_grad_range);
 }
 
+/* The label of a row; -1 if it names no class, then the row counts for nothing. */
 static int64_t
 label_of (const FwKernelCall *call, int64_t row)
 {
-  return (int64_t) fw_load_element (call->in[1].data, call->in[1].dtype, row * call->in[1].stride[0]);
+  int64_t label = (int64_t) fw_load_element (call->in[1].data, call->in[1].dtype, row * call->in[1].stride[0]);
+  return label < call->in[0].dim[1] ? label : -1;
 }
 
 static void
@@ -113,10 +115,13 @@ cross_entropy_range (void *context, int64_t begin, int64_t end, int worker)
   const FwTensor *logits = &softmax->call->in[0], *loss = &softmax->call->out[0];
   float input[FW_RUN], largest, sum;
   for (int64_t row = begin; row < end; row++) {
-    int64_t offset = row * logits->stride[0], step = logits->stride[1];
-    statistics (logits, offset, step, logits->dim[1], input, &largest, &sum);
-    double chosen = fw_load_element (logits->data, logits->dtype, offset + label_of (softmax->call, row) * step);
-    fw_store_element (loss->data, loss->dtype, row * loss->stride[0], log (sum) + largest - chosen);
+    int64_t offset = row * logits->stride[0], step = logits->stride[1], label = label_of (softmax->call, row);
+    double result = 0;
+    if (label >= 0) {
+      statistics (logits, offset, step, logits->dim[1], input, &largest, &sum);
+      result = log (sum) + largest - fw_load_element (logits->data, logits->dtype, offset + label * step);
+    }
+    fw_store_element (loss->data, loss->dtype, row * loss->stride[0], result);
   }
 }
 
@@ -135,8 +140,8 @@ cross_entropy_grad_range (void *context, int64_t begin, int64_t end, int worker)
   for (int64_t row = begin; row < end; row++) {
     int64_t offset = row * logits->stride[0], step = logits->stride[1], length = logits->dim[1];
     statistics (logits, offset, step, length, input, &largest, &sum);
-    float weight = (float) fw_load_element (dloss->data, dloss->dtype, row * dloss->stride[0]);
     int64_t label = label_of (softmax->call, row);
+    float weight = label < 0 ? 0 : (float) fw_load_element (dloss->data, dloss->dtype, row * dloss->stride[0]);
     for (int64_t start = 0; start < length; start += FW_RUN) {
       int64_t count = FW_MIN (length - start, FW_RUN);
       row_exp (fw_run_load (logits, offset + start * step, step, count, input), output, count, largest);

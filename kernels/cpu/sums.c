@@ -132,7 +132,7 @@ fw_broadcast_axes (const FwTensor *shape, const FwTensor *operand)
 {
   uint32_t axes = 0;
   for (int axis = 0; axis < shape->rank; axis++)
-    if (shape->dim[axis] > 1 && (operand->stride[axis] == 0 || operand->dim[axis] == 1))
+    if (shape->dim[axis] != 1 && (operand->stride[axis] == 0 || operand->dim[axis] == 1))
       axes |= 1u << axis;
   return axes;
 }

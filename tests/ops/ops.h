@@ -18,6 +18,7 @@ typedef struct {
   bool keeps_f32;              /* the definition depends on whether the output is f64 */
   double amplification;        /* of rounding errors, beyond those of a plain sum; 0 stands for 1 */
   double bf16_slack;           /* absolute error allowed where bf16 operands let the kernel round inner values to bf16 */
+  bool shortens;               /* a product of bf16 and f32 numbers may round the latter to bf16 first */
   uint32_t optional_outputs;   /* bit i: output i may be NULL */
   void (*prepare) (FwKernelCall *call); /* overwrites inputs that must not be plain random numbers */
 } Op;
