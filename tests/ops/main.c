@@ -68,6 +68,39 @@ report (int *number, Tally *all, const Tally *counts, const char *path, const ch
   all->failed += counts->failed;
 }
 
+/* Tests the kernels of @path, leaving out those that are also in @known. */
+static void
+test_path (const FwCpuPath *path, const char *name, const FwCpuPath *known, const char *wanted_op, int *number, Tally *all)
+{
+  bool is_reference = strcmp (name, "ref") == 0;
+  for (int i = 0; i < n_ops; i++) {
+    const FwKernel *fast = (const FwKernel *) ((const char *) path + ops[i].offset);
+    Candidate candidate = { name, is_reference ? ops[i].reference : fast, is_reference };
+    bool is_known = known != NULL && ((const FwKernel *) ((const char *) known + ops[i].offset))->run == fast->run;
+    if ((wanted_op != NULL && strcmp (ops[i].name, wanted_op) != 0) || candidate.kernel->run == NULL || is_known)
+      continue;
+    Tally counts = test_op (&candidate, &ops[i]);
+    report (number, all, &counts, candidate.name, ops[i].name);
+  }
+}
+
+/* Sets of kernels that this processor can run but would not choose; @needs names the path that shows it can. */
+typedef struct {
+  const FwCpuPath *path;
+  const char *name, *needs;
+} ExtraPath;
+
+#ifdef TEST_EXTRA_PATHS
+extern const FwCpuPath fw_cpu_path_avx512, fw_cpu_path_amx_emulated;
+static const ExtraPath extra_paths[] = {
+  { &fw_cpu_path_avx512, "avx512 without bf16", "avx512" },
+  { &fw_cpu_path_amx_emulated, "amx emulated", "avx2" },
+  { NULL, NULL, NULL },
+};
+#else
+static const ExtraPath extra_paths[] = { { NULL, NULL, NULL } };
+#endif
+
 int
 main (int argc, char **argv)
 {
@@ -89,18 +122,12 @@ main (int argc, char **argv)
   test_table (&table);
   report (&number, &all, &table, "table", "names");
   const FwCpuPath *const *paths = fw_cpu_paths ();
-  for (int p = 0; paths[p] != NULL; p++) {
-    bool is_reference = strcmp (paths[p]->name, "ref") == 0;
-    for (int i = 0; i < n_ops; i++) {
-      const FwKernel *fast = (const FwKernel *) ((const char *) paths[p] + ops[i].offset);
-      Candidate candidate = { paths[p]->name, is_reference ? ops[i].reference : fast, is_reference };
-      if ((wanted_path != NULL && strcmp (paths[p]->name, wanted_path) != 0)
-          || (wanted_op != NULL && strcmp (ops[i].name, wanted_op) != 0) || candidate.kernel->run == NULL)
-        continue;
-      Tally counts = test_op (&candidate, &ops[i]);
-      report (&number, &all, &counts, candidate.name, ops[i].name);
-    }
-  }
+  for (int p = 0; paths[p] != NULL; p++)
+    if (wanted_path == NULL || strcmp (paths[p]->name, wanted_path) == 0)
+      test_path (paths[p], paths[p]->name, NULL, wanted_op, &number, &all);
+  for (const ExtraPath *extra = extra_paths; extra->name != NULL; extra++)
+    if (wanted_path == NULL && fw_cpu_path (extra->needs) != NULL)
+      test_path (extra->path, extra->name, fw_cpu_path (extra->needs), wanted_op, &number, &all);
   printf ("1..%d\n# %d passed, %d failed\n", number, all.passed, all.failed);
   return all.failed > 0;
 }
