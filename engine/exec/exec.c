@@ -52,6 +52,12 @@ fw_exec_free (FwExec *exec)
   g_free (exec);
 }
 
+const FwPlan *
+fw_exec_plan (const FwExec *exec)
+{
+  return exec->plan;
+}
+
 void
 fw_exec_bind (FwExec *exec, const char *name, gconstpointer data)
 {
@@ -172,6 +178,19 @@ gboolean
 fw_exec_run (FwExec *exec, GCancellable *cancellable, FwExecProgress progress, gpointer user_data, GError **error)
 {
   return run (exec, cancellable, progress, user_data, NULL, 0, error);
+}
+
+gboolean
+fw_exec_run_timed (FwExec *exec, double *seconds, GError **error)
+{
+  if (exec->stale && !fill_calls (exec, error))
+    return FALSE;
+  for (guint s = 0; s < exec->plan->n_steps; s++) {
+    gint64 start = g_get_monotonic_time ();
+    exec->plan->steps[s].kernel->run (&exec->calls[s]);
+    seconds[s] += (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
+  }
+  return TRUE;
 }
 
 gboolean

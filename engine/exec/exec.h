@@ -14,6 +14,7 @@ FwExec *fw_exec_new (const FwPlan *plan, FwDevice *device, gpointer slab, GError
 void fw_exec_free (FwExec *exec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwExec, fw_exec_free)
 
+const FwPlan *fw_exec_plan (const FwExec *exec);
 /* Binds an external value to dense memory of its shape, which must stay valid while the executor runs. A name the plan does
  * not use is ignored, so that one set of weights can serve several plans. */
 void fw_exec_bind (FwExec *exec, const char *name, gconstpointer data);
@@ -24,6 +25,8 @@ gpointer fw_exec_data (const FwExec *exec, const char *name);
 /* Runs all steps on the calling thread and the device's pool. FALSE with FW_ERROR_CANCELLED soon after @cancellable is
  * cancelled (results are then undefined), or FW_ERROR_INVALID naming an external value that is not bound. */
 gboolean fw_exec_run (FwExec *exec, GCancellable *cancellable, FwExecProgress progress, gpointer user_data, GError **error);
+/* The same, adding each step's time to @seconds[plan->n_steps]. */
+gboolean fw_exec_run_timed (FwExec *exec, double *seconds, GError **error);
 /* The same with every result checked: FW_ERROR_NUMERIC names the first node that makes a NaN or Inf from finite operands.
  * Slower; meant for the run after one whose final result was not finite. */
 gboolean fw_exec_run_watched (FwExec *exec, GCancellable *cancellable, GError **error);

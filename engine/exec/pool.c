@@ -26,7 +26,7 @@ struct _FwPool {
   FwParallel parallel;
   Worker *workers;            /* 1 .. parallel.workers - 1; the caller is worker 0 */
   pthread_mutex_t mutex;      /* guards sleeping, generation changes and finished */
-  pthread_cond_t wake;
+  pthread_cond_t wake, done;
   atomic_uint generation;
   atomic_bool quit;
   atomic_bool *cancel;
@@ -80,7 +80,11 @@ worker_main (void *data)
     if (atomic_load (&pool->quit))
       return NULL;
     take_ranges (pool, worker->index);
-    atomic_fetch_sub (&pool->busy, 1);
+    if (atomic_fetch_sub (&pool->busy, 1) == 1) {
+      pthread_mutex_lock (&pool->mutex);
+      pthread_cond_signal (&pool->done);
+      pthread_mutex_unlock (&pool->mutex);
+    }
   }
 }
 
@@ -110,12 +114,14 @@ pool_run (FwParallel *parallel, int64_t count, int64_t grain, void (*body) (void
   take_ranges (pool, 0);
   if (alone)
     return;
-  for (int i = 0; atomic_load (&pool->busy) > 0; i++) {
-    if (i < SPINS)
-      relax ();
-    else
-      sched_yield ();
-  }
+  for (int i = 0; i < SPINS && atomic_load (&pool->busy) > 0; i++)
+    relax ();
+  if (atomic_load (&pool->busy) == 0)
+    return;
+  pthread_mutex_lock (&pool->mutex);
+  while (atomic_load (&pool->busy) > 0)
+    pthread_cond_wait (&pool->done, &pool->mutex);
+  pthread_mutex_unlock (&pool->mutex);
 }
 
 /* The CPU quota of the innermost cgroup (v2), rounded up; 0 if there is none. */
@@ -147,6 +153,7 @@ fw_pool_new (int workers)
   pool->parallel.run = pool_run;
   pthread_mutex_init (&pool->mutex, NULL);
   pthread_cond_init (&pool->wake, NULL);
+  pthread_cond_init (&pool->done, NULL);
   fw_cpu_thread_init ();
   int wanted = workers > 0 ? workers : fw_pool_cores ();
   pool->workers = g_new0 (Worker, wanted);
@@ -169,6 +176,7 @@ fw_pool_free (FwPool *pool)
   for (int i = 1; i < pool->parallel.workers; i++)
     pthread_join (pool->workers[i].thread, NULL);
   pthread_cond_destroy (&pool->wake);
+  pthread_cond_destroy (&pool->done);
   pthread_mutex_destroy (&pool->mutex);
   g_free (pool->workers);
   g_free (pool);

@@ -81,6 +81,9 @@ fw_grad_linear (FwGradient *gradient, const FwNode *node)
       fw_gradient_add (gradient, node, 4, fw_reshape (graph, fw_sibling (graph, da, 1), shape->rank, shape->dim));
     dy = da;
   }
+  FwDtype dtype = fw_layout (graph, pre)->dtype; /* products of the backward pass run as the forward one did */
+  if (fw_layout (graph, dy)->dtype != dtype)
+    dy = fw_cast (graph, dy, dtype);
   if (attributes->function != FW_FN_IDENTITY) {
     FwUnaryAttributes unary = { .function = attributes->function };
     dy = fw_record (graph, FW_OP (UNARY_GRAD), &unary, (FwVal[]) { pre, dy }, 2);

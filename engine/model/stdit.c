@@ -48,14 +48,6 @@ typedef struct {
   gint64 batch, frames, sites, width, heads;   /* B, T, S, D, H */
 } Shape;
 
-/* qkv [B, N, 3D] as q, k or v [B, T, S, H, K]; rows of the projection are q, k, v, head-major inside each. */
-static FwVal
-part_of_qkv (const Shape *s, FwVal qkv, int part)
-{
-  FwVal split = fw_reshape_to (s->graph, qkv, s->batch, s->frames, s->sites, 3, s->heads, s->width / s->heads);
-  return fw_select (s->graph, split, 3, part);
-}
-
 /* Self-attention over the sites of each frame, or, @temporal, over the frames of each site; no data moves for either. */
 static FwVal
 self_attention (const Shape *s, const char *name, FwVal x, gboolean temporal)
@@ -63,9 +55,11 @@ self_attention (const Shape *s, const char *name, FwVal x, gboolean temporal)
   FwGraph *graph = s->graph;
   FwVal part[3];
   fw_scope_push (graph, "%s", name);
+  /* rows of the projection are q, k, v, head-major inside each */
   FwVal qkv = fw_layer_linear (graph, "qkv", x, 3 * s->width, TRUE);
+  qkv = fw_reshape_to (graph, qkv, s->batch, s->frames, s->sites, 3, s->heads, s->width / s->heads);
   for (int i = 0; i < 3; i++) {
-    part[i] = part_of_qkv (s, qkv, i);
+    part[i] = fw_select (graph, qkv, 3, i);
     if (temporal)
       part[i] = fw_permute_to (graph, part[i], 0, 2, 1, 3, 4);
   }

@@ -148,7 +148,8 @@ fw_plan_describe (const FwPlan *plan)
   for (guint s = 0; s < plan->n_steps; s++) {
     const FwPlanStep *step = &plan->steps[s];
     g_autofree char *name = fw_node_describe (step->node), *result = fw_layout_describe (&step->call.out[0]);
-    g_string_append_printf (text, "%4u %-60s %-28s %10.3f MFLOP  scratch %" G_GSIZE_FORMAT "\n", s, name, result, step->flops / 1e6, step->call.scratch_size);
+    g_string_append_printf (text, "%4u %-60s %-28s %10.3f MFLOP  scratch %" G_GSIZE_FORMAT "%s\n", s, name, result, step->flops / 1e6,
+                            step->call.scratch_size, step->kernel == step->node->op->ref ? "  reference" : "");
   }
   return g_string_free (text, FALSE);
 }

@@ -30,5 +30,5 @@ typedef struct {
 FwPlan *fw_plan_new (FwGraph *graph, FwDevice *device, GError **error);
 void fw_plan_free (FwPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwPlan, fw_plan_free)
-/* One line a step with result, FLOPs and scratch, after a line of totals; free with g_free(). */
+/* One line a step with result, FLOPs, scratch and whether the reference kernel runs it, after a line of totals; free with g_free(). */
 char *fw_plan_describe (const FwPlan *plan);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * train-step [RUNS] [f32|bf16]: times one training step (forward, backward, AdamW) of an STDiT 256 wide, 8 deep, 4 heads, on batches of
+ * bench-train-step [RUNS] [f32|bf16] [profile]: times one training step (forward, backward, AdamW) of an STDiT 256 wide, 8 deep, 4 heads, on batches of
  * 8 clips of 16 x 64 tokens with 32 text tokens, and prints one JSON line. train-step.py times the same work in PyTorch. */
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +43,34 @@ compare (const void *a, const void *b)
 {
   double x = *(const double *) a, y = *(const double *) b;
   return x < y ? -1 : x > y;
+}
+
+/* Time and rate of each op, all its nodes together, the slowest first. */
+static gboolean
+profile (FwTrainer *trainer, GError **error)
+{
+  const FwPlan *plan = fw_exec_plan (fw_trainer_exec (trainer, 0));
+  g_autofree double *seconds = g_new0 (double, plan->n_steps);
+  double op_seconds[2][FW_N_OPS] = { { 0 } }, op_flops[2][FW_N_OPS] = { { 0 } };
+  if (!fw_exec_run_timed (fw_trainer_exec (trainer, 0), seconds, error))
+    return FALSE;
+  for (guint s = 0; s < plan->n_steps; s++) {
+    gsize op = plan->steps[s].node->op - fw_ops, ref = plan->steps[s].kernel == plan->steps[s].node->op->ref;
+    op_seconds[ref][op] += seconds[s];
+    op_flops[ref][op] += plan->steps[s].flops;
+  }
+  for (;;) {
+    gsize best = 0;
+    for (gsize i = 0; i < 2 * FW_N_OPS; i++)
+      if (op_seconds[i / FW_N_OPS][i % FW_N_OPS] > op_seconds[best / FW_N_OPS][best % FW_N_OPS])
+        best = i;
+    double *most = &op_seconds[best / FW_N_OPS][best % FW_N_OPS];
+    if (*most == 0)
+      return TRUE;
+    g_print ("%-20s %-9s %8.2f ms %8.1f GFLOP/s\n", fw_ops[best % FW_N_OPS].name, best >= FW_N_OPS ? "reference" : "", *most * 1e3,
+             op_flops[best / FW_N_OPS][best % FW_N_OPS] / *most / 1e9);
+    *most = 0;
+  }
 }
 
 static gboolean
@@ -98,7 +126,7 @@ main (int argc, char **argv)
   fw_exec_bind (exec, "t", t);
   fw_exec_bind (exec, "y", y);
   fw_exec_bind (exec, "rows", rows);
-  if (measure (trainer, device, dtype, runs, &error))
+  if (measure (trainer, device, dtype, runs, &error) && (argc < 4 || profile (trainer, &error)))
     return 0;
   g_printerr ("train-step: %s\n", error->message);
   return 1;
