@@ -75,7 +75,7 @@ write_weights (Model *model, FwRecord record, const char *name, GError **error)
     fill (parameter, &model->noise, flat + parameter->offset);
   }
   g_autofree char *path = g_build_filename (model->folder, name, NULL);
-  return fw_parameters_write (parameters, flat, model->options->bf16 != 0 ? FW_DTYPE_BF16 : FW_DTYPE_F32, NULL, path, error);
+  return fw_parameters_write (parameters, flat, model->options->bf16 != 0 ? FW_DTYPE_BF16 : FW_DTYPE_F32, NULL, 0, path, error);
 }
 
 static void
