@@ -27,9 +27,10 @@ static char *
 name_output (const char *output, guint index, guint total)
 {
   const char *ending = ending_of (output);
-  if (total == 1 && !is_folder_of_clips (output))
+  gboolean folder = is_folder_of_clips (output) || g_str_has_suffix (output, "/");
+  if (total == 1 && !folder)
     return g_strdup (output);
-  if (*ending == '\0')
+  if (folder || *ending == '\0')
     return g_strdup_printf ("%s%s%03u.mp4", output, g_str_has_suffix (output, "/") ? "" : "/", index + 1);
   return g_strdup_printf ("%.*s-%03u%s", (int) (ending - output), output, index + 1, ending);
 }

@@ -8,8 +8,8 @@
 #include "engine/memory/block.h"
 #include "engine/memory/file.h"
 
-/* The state is saved this often at most, in microseconds: what a crash costs is a second of work. */
-enum { SAVE_EVERY = 1000000 };
+/* Saving takes at most this part of the time; what a crash costs is that many times what saving takes. */
+enum { SAVING_PART = 50 };
 
 /* The denoiser's batch and result. */
 typedef struct {
@@ -170,7 +170,7 @@ run_steps (Run *run, GError **error)
 {
   FwGenerateJob *job = run->job;
   guint steps = (guint) fw_sampler_evaluations (run->sampler);
-  gint64 saved = g_get_monotonic_time ();
+  gint64 saved = 0, cost = 0;
   while (fw_sampler_next (run->sampler, run->input, run->times)) {
     if (!evaluate (run, error)) {
       if (fw_sampler_done (run->sampler) > 0)
@@ -180,10 +180,11 @@ run_steps (Run *run, GError **error)
     fw_sampler_take (run->sampler, run->output);
     gint64 now = g_get_monotonic_time ();
     gboolean last = (guint) fw_sampler_done (run->sampler) == steps;
-    if (last || now - saved >= SAVE_EVERY) {
+    if (last || now - saved >= SAVING_PART * cost) {
       if (!save_state (run, error))
         return FALSE;
-      saved = now;
+      saved = g_get_monotonic_time ();
+      cost = saved - now;
     }
     fw_job_step (job->events, (guint) fw_sampler_done (run->sampler), steps);
     if (job->request->preview != NULL && !write_preview (run, error))
