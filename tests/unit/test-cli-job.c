@@ -12,6 +12,7 @@ enum { STEPS = 20 };
 /* What the job shall do besides its steps. */
 typedef struct {
   GError *error;            /* to fail with after half of the steps */
+  guint pause;              /* milliseconds that a step takes */
   gboolean interrupt;       /* to send itself an interrupt at half of the steps, and go on until cancelled */
 } Request;
 
@@ -37,7 +38,7 @@ job (gconstpointer data, const FwJobEvents *events, GCancellable *cancellable, G
   fw_job_phase (events, 1);
   fw_job_message (events, "one message");
   for (guint step = 1; step <= STEPS; step++) {
-    g_usleep (2000);
+    g_usleep (request->pause * 1000);
     fw_job_work (events, 100.0 * step / STEPS);
     fw_job_step (events, step, STEPS);
     fw_job_figure (events, step, "loss", 1.0 / step);
@@ -53,13 +54,14 @@ job (gconstpointer data, const FwJobEvents *events, GCancellable *cancellable, G
   return TRUE;
 }
 
-/* The jobs by name, so that this program can be its own child. */
-static const struct { const char *name; int domain_code; gboolean interrupt, json; } children[] = {
-  { "lines", -1, FALSE, FALSE },
-  { "json", -1, FALSE, TRUE },
-  { "invalid", FW_ERROR_INVALID, FALSE, FALSE },
-  { "failed", FW_ERROR_NUMERIC, FALSE, TRUE },
-  { "interrupted", -1, TRUE, TRUE },
+/* The jobs by name, so that this program can be its own child. The one with long steps goes on while the main thread shows
+ * its state every second: a matter for the thread sanitizer. */
+static const struct { const char *name; int code; guint pause; gboolean interrupt, json; } children[] = {
+  { "lines", -1, 2, FALSE, FALSE },
+  { "json", -1, 120, FALSE, TRUE },
+  { "invalid", FW_ERROR_INVALID, 2, FALSE, FALSE },
+  { "failed", FW_ERROR_NUMERIC, 2, FALSE, TRUE },
+  { "interrupted", -1, 2, TRUE, TRUE },
 };
 
 static int
@@ -68,9 +70,9 @@ be_child (const char *name)
   for (gsize i = 0; i < G_N_ELEMENTS (children); i++) {
     if (strcmp (children[i].name, name) != 0)
       continue;
-    g_autoptr (GError) error = children[i].domain_code >= 0
-      ? g_error_new_literal (FW_ERROR, children[i].domain_code, "it was\nrefused") : NULL;
-    const Request request = { error, children[i].interrupt };
+    g_autoptr (GError) error = children[i].code >= 0
+      ? g_error_new_literal (FW_ERROR, children[i].code, "it was\nrefused") : NULL;
+    const Request request = { error, children[i].pause, children[i].interrupt };
     return fw_cli_run_job (job, &request, children[i].json);
   }
   return 99;
