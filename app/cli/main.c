@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const FwCommand *const commands[] = { &fw_command_generate, &fw_command_train, &fw_command_inspect };
+static const FwCommand *const commands[] = {
+  &fw_command_generate, &fw_command_train, &fw_command_models, &fw_command_inspect
+};
 
 static void
 print_help (FILE *stream)
