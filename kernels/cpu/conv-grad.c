@@ -151,7 +151,7 @@ plan_weight (FwGemm *gemm, FwWindow *window, const FwKernelCall *call)
 static void
 bias_add (const FwSums *sums, const int64_t *offset, int64_t count, float *const *sum, float *work)
 {
-  row_add (fw_run_load (&sums->call->in[1], offset[0], sums->kept.step[0], count, work), sum[0], count);
+  fw_run_add (&sums->call->in[1], offset[0], sums->kept.step[0], count, sum[0]);
 }
 
 static void

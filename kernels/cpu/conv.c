@@ -48,11 +48,10 @@ conv_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64
 {
   const Conv *conv = gemm->operands;
   const FwTensor *bias = &gemm->call->in[2], *y = &gemm->call->out[0];
-  float buffer[FW_RUN];
   for (int64_t r = 0; r < rows; r++, c += c_stride) {
     for (int64_t start = 0; fw_present (bias) && start < columns; start += FW_RUN) {
       int64_t count = FW_MIN (columns - start, FW_RUN), step = bias->stride[0];
-      row_add (fw_run_load (bias, (column + start) * step, step, count, buffer), c + start, count);
+      fw_run_add (bias, (column + start) * step, step, count, c + start);
     }
     fw_run_store (y, fw_window_row (&conv->window, y, row + r) + column, columns, c);
   }

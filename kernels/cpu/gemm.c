@@ -6,6 +6,8 @@
 enum {
   TARGET_ROWS = 128,        /* of a block of A, which then lies in the second-level cache */
   TARGET_COLUMNS = 512,     /* of a block of C, likewise */
+  SPLIT_ROWS = 256,         /* the same where the depth is split and packing weighs more */
+  SPLIT_COLUMNS = 256,
   TARGET_ITEMS = 16,        /* pieces of work wanted before the depth is split */
   SEGMENT_DEPTH = 512,      /* no segment is shorter */
   PACK_PANELS = 8,          /* panels packed at a time */
@@ -26,12 +28,13 @@ static void
 cut_rows_and_columns (FwGemm *gemm)
 {
   const FwMicroKernel *kernel = gemm->kernel;
-  int64_t tiles = fw_ceil_div (gemm->rows, kernel->rows), tiles_of_block = FW_MAX (1, TARGET_ROWS / kernel->rows);
-  gemm->row_blocks = fw_ceil_div (tiles, tiles_of_block);
+  int64_t tiles = fw_ceil_div (gemm->rows, kernel->rows), most_rows = gemm->split_depth ? SPLIT_ROWS : TARGET_ROWS;
+  int64_t most_columns = gemm->split_depth ? SPLIT_COLUMNS : TARGET_COLUMNS;
+  gemm->row_blocks = fw_ceil_div (gemm->rows, most_rows);
   gemm->block_rows = fw_ceil_div (tiles, gemm->row_blocks) * kernel->rows;
   gemm->row_blocks = fw_ceil_div (gemm->rows, gemm->block_rows);
   gemm->panels = fw_ceil_div (gemm->columns, kernel->columns);
-  gemm->column_blocks = fw_ceil_div (gemm->panels * kernel->columns, TARGET_COLUMNS);
+  gemm->column_blocks = fw_ceil_div (gemm->columns, most_columns);
   gemm->block_columns = fw_ceil_div (gemm->panels, gemm->column_blocks) * kernel->columns;
   gemm->column_blocks = fw_ceil_div (gemm->columns, gemm->block_columns);
 }

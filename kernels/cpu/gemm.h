@@ -33,7 +33,7 @@ typedef struct FwGemm {
 } FwGemm;
 
 /* What a callback is asked for at once, at most. */
-enum { FW_MAX_BLOCK_ROWS = 160, FW_MAX_BLOCK_DEPTH = 512 };
+enum { FW_MAX_BLOCK_ROWS = 320, FW_MAX_BLOCK_DEPTH = 512 };
 
 #define fw_gemm_plan FW_ISA (fw_gemm_plan)
 #define fw_gemm_run FW_ISA (fw_gemm_run)

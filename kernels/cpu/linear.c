@@ -60,7 +60,7 @@ add_residual (const FwKernelCall *call, const Linear *linear, const FwCursor *cu
     }
     if (fw_present (h)) {
       int64_t step = linear->rows.step[H];
-      row_add (fw_run_load (h, cursor->offset[H] + (column + start) * step, step, count, buffer), c + start, count);
+      fw_run_add (h, cursor->offset[H] + (column + start) * step, step, count, c + start);
     }
   }
 }
@@ -72,13 +72,12 @@ linear_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int
   const Linear *linear = gemm->operands;
   const FwKernelCall *call = gemm->call;
   const FwTensor *bias = &call->in[2], *y = &call->out[0], *pre = &call->out[1];
-  float buffer[FW_RUN];
   FwCursor cursor;
   fw_rows_seek (&linear->rows, row, &cursor);
   for (int64_t r = 0; r < rows; r++, c += c_stride, fw_rows_next (&linear->rows, &cursor)) {
     for (int64_t start = 0; fw_present (bias) && start < columns; start += FW_RUN) {
       int64_t count = FW_MIN (columns - start, FW_RUN), step = bias->stride[0];
-      row_add (fw_run_load (bias, (column + start) * step, step, count, buffer), c + start, count);
+      fw_run_add (bias, (column + start) * step, step, count, c + start);
     }
     if (fw_present (pre))
       fw_run_store (pre, cursor.offset[PRE] + column, columns, c);
@@ -155,7 +154,7 @@ grad_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64
 static void
 bias_add (const FwSums *sums, const int64_t *offset, int64_t count, float *const *sum, float *work)
 {
-  row_add (fw_run_load (&sums->call->in[1], offset[0], sums->kept.step[0], count, work), sum[0], count);
+  fw_run_add (&sums->call->in[1], offset[0], sums->kept.step[0], count, sum[0]);
 }
 
 /* Where the columns begin follows from the walked tensor, whose step along the row is 1. */

@@ -57,14 +57,20 @@ load_across (const Kind kind, const char *low, const char *high, int64_t step, i
   return kind.from_bf16 ? vec_pairs_exact (first, second) : vec_pairs_across (first, second);
 }
 
-/* The lines of unit @unit of the depth, NULL beyond its end. */
-static FW_ALWAYS_INLINE FwBits
-load_unit (const Kind kind, const FwLines *from, int64_t unit, int64_t depth, int64_t element, int64_t n)
+/* Unit @unit of lines that run across the depth, from @element on: 2 VEC neighbours, of which @n are left. */
+static FW_ALWAYS_INLINE void
+load_unit (const Kind kind, const FwLines *from, int64_t unit, int64_t depth, int64_t element, int64_t n, FwBits *first,
+           FwBits *second)
 {
   int64_t line = kind.to_bf16 ? 2 * unit : unit;
   const char *low = line < depth ? line_at (from, line) : NULL;
   const char *high = kind.to_bf16 && line + 1 < depth ? line_at (from, line + 1) : NULL;
-  return load_across (kind, low, high, from->step, element, n);
+  if (kind.from_bf16 && kind.to_bf16 && !kind.strided && n >= 2 * VEC && low && high) {
+    vec_interleave_bf16 (bits_load (low + element * 2), bits_load (high + element * 2), first, second);
+    return;
+  }
+  *first = load_across (kind, low, high, from->step, element, n);
+  *second = load_across (kind, low, high, from->step, element + VEC, n - VEC);
 }
 
 #ifdef __AVX512F__
@@ -134,23 +140,34 @@ rows_along (const Kind kind, const FwMicroKernel *kernel, char *to, const FwLine
   }
 }
 
+/* VEC units of @rows rows, from the rows of units in @block. */
+static FW_ALWAYS_INLINE void
+store_turned (FwBits *block, char *to, int64_t row_bytes, int64_t rows, int64_t units)
+{
+  transpose (block);
+  if (rows >= VEC && units >= VEC) {
+    for (int i = 0; i < VEC; i++)
+      bits_store (to + i * row_bytes, block[i]);
+    return;
+  }
+  for (int i = 0; i < FW_MIN (VEC, rows); i++)
+    bits_store_part (to + i * row_bytes, block[i], FW_MIN (VEC, units));
+}
+
 static FW_ALWAYS_INLINE void
 rows_across (const Kind kind, const FwMicroKernel *kernel, char *to, const FwLines *from, int64_t first, int64_t rows,
              int64_t depth, int64_t padded)
 {
   const int64_t unit = kind.to_bf16 ? 2 : 1, units = padded / unit;
   for (int64_t u = 0; u < units; u += VEC)
-    for (int64_t row = 0; row < rows; row += VEC) {
-      FwBits block[VEC];
+    for (int64_t row = 0; row < rows; row += 2 * VEC) {
+      FwBits upper[VEC], lower[VEC];
       for (int i = 0; i < VEC; i++)
-        block[i] = load_unit (kind, from, u + i, depth, first + row, rows - row);
-      transpose (block);
+        load_unit (kind, from, u + i, depth, first + row, rows - row, &upper[i], &lower[i]);
       char *place = to + row * kernel->row_bytes + u * 4;
-      for (int i = 0; i < FW_MIN (VEC, rows - row); i++, place += kernel->row_bytes)
-        if (u + VEC <= units)
-          bits_store (place, block[i]);
-        else
-          bits_store_part (place, block[i], units - u);
+      store_turned (upper, place, kernel->row_bytes, rows - row, units - u);
+      if (rows - row > VEC)
+        store_turned (lower, place + VEC * kernel->row_bytes, kernel->row_bytes, rows - row - VEC, units - u);
     }
 }
 
@@ -187,11 +204,14 @@ columns_across (const Kind kind, const FwMicroKernel *kernel, char *to, int64_t 
                 int64_t first, int64_t columns, int64_t depth, int64_t padded)
 {
   const int64_t unit = kind.to_bf16 ? 2 : 1, units = padded / unit, unit_bytes = kernel->columns * 4;
-  for (int64_t column = 0; column < columns; column += VEC) {
-    char *panel = panel_place (kernel, to, panel_depth, column);
-    for (int64_t u = 0; u < units; u++)
-      bits_store (panel + u * unit_bytes, load_unit (kind, from, u, depth, first + column, columns - column));
-  }
+  for (int64_t u = 0; u < units; u++)
+    for (int64_t column = 0; column < columns; column += 2 * VEC) {
+      FwBits left, right;
+      char *place = panel_place (kernel, to, panel_depth, column) + u * unit_bytes;
+      load_unit (kind, from, u, depth, first + column, columns - column, &left, &right);
+      bits_store (place, left);
+      bits_store (place + VEC * 4, right);
+    }
 }
 
 /* Calls @loops compiled for the kind of this packing. */

@@ -242,6 +242,15 @@ fw_copy_run (const FwKernelCall *call)
 static void
 fill_run (const FwWalk *walk, const int64_t *offset, int64_t count)
 {
+  float values[FW_RUN];
+  for (int64_t i = 0; i < count; i += VEC)
+    vec_store (values + i, vec_set (walk->a));
+  fw_run_store (&walk->call->out[0], offset[0], count, values);
+}
+
+static void
+fill_exact_run (const FwWalk *walk, const int64_t *offset, int64_t count)
+{
   const FwFillAttributes *attributes = walk->call->attributes;
   const FwTensor *y = &walk->call->out[0];
   for (int64_t i = 0; i < count; i++)
@@ -251,6 +260,7 @@ fill_run (const FwWalk *walk, const int64_t *offset, int64_t count)
 void
 fw_fill_run (const FwKernelCall *call)
 {
-  FwWalk walk = { .call = call, .run = fill_run };
+  const FwFillAttributes *attributes = call->attributes;
+  FwWalk walk = { .call = call, .run = fits_float (call->out[0].dtype) ? fill_run : fill_exact_run, .a = (float) attributes->value };
   fw_walk (&walk, 1, (const FwTensor *[]) { &call->out[0] });
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Conversion of runs of elements to and from f32. */
 #include "kernels/cpu/run.h"
-#include "kernels/cpu/vec.h"
+#include "kernels/cpu/row-math.h"
 
 static void
 load_repeated (float value, int64_t count, float *buffer)
@@ -62,4 +62,20 @@ fw_run_store (const FwTensor *data, int64_t offset, int64_t count, const float *
     for (int64_t i = 0; i < count; i++)
       fw_store_element (data->data, data->dtype, offset + i, values[i]);
   }
+}
+
+void
+fw_run_add (const FwTensor *data, int64_t offset, int64_t step, int64_t count, float *sum)
+{
+  float buffer[FW_RUN];
+  if (data->dtype != FW_DTYPE_BF16 || step != 1) {
+    row_add (fw_run_load (data, offset, step, count, buffer), sum, count);
+    return;
+  }
+  const uint16_t *from = (const uint16_t *) data->data + offset;
+  int64_t i = 0;
+  for (; i + VEC <= count; i += VEC)
+    vec_store (sum + i, vec_load (sum + i) + vec_load_bf16 (from + i));
+  if (i < count)
+    vec_store_part (sum + i, vec_load_part (sum + i, count - i) + vec_load_bf16_part (from + i, count - i), count - i);
 }

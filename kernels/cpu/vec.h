@@ -115,6 +115,17 @@ vec_pairs_along (FwVec first, FwVec second)
 #endif
 }
 
+/* 32 numbers of each of two lines of bf16 as pairs, lanes in order: the first 16 in @first, the others in @second. */
+VEC_INLINE void
+vec_interleave_bf16 (__m512i low, __m512i high, FwBits *first, FwBits *second)
+{
+  const __m512i front = _mm512_set_epi16 (47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8,
+                                          39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+  const __m512i back = _mm512_add_epi16 (front, _mm512_set1_epi16 (16));
+  *first = _mm512_permutex2var_epi16 (low, front, high);
+  *second = _mm512_permutex2var_epi16 (low, back, high);
+}
+
 #else /* AVX2 with FMA */
 
 enum { VEC = 8 };
@@ -227,6 +238,14 @@ VEC_INLINE FwBits
 vec_pairs_along (FwVec first, FwVec second)
 {
   return _mm256_inserti128_si256 (_mm256_castsi128_si256 (vec_to_bf16 (first)), vec_to_bf16 (second), 1);
+}
+
+VEC_INLINE void
+vec_interleave_bf16 (__m256i low, __m256i high, FwBits *first, FwBits *second)
+{
+  __m256i even = _mm256_unpacklo_epi16 (low, high), odd = _mm256_unpackhi_epi16 (low, high);
+  *first = _mm256_permute2x128_si256 (even, odd, 0x20);
+  *second = _mm256_permute2x128_si256 (even, odd, 0x31);
 }
 
 #endif
