@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static const FwCheckpointFormat *const formats[] = { &fw_torch_zip_format, &fw_torch_legacy_format, &fw_safetensors_format };
+static const FwCheckpointFormat *const formats[] = { &fw_safetensors_format, &fw_torch_zip_format, &fw_torch_legacy_format };
 
 gboolean
 fw_checkpoint_refuse (const char *path, GError **error, const char *format, ...)

@@ -8,6 +8,8 @@
 #include "engine/exec/check.h"
 #include "engine/memory/block.h"
 
+typedef gboolean (*StepCheck) (const FwPlanStep *step, const FwKernelCall *call, double tolerance, GError **error);
+
 struct _FwExec {
   const FwPlan *plan;
   FwDevice *device;
@@ -16,8 +18,24 @@ struct _FwExec {
   gboolean owns_slab;
   gconstpointer *bound;    /* per value id: external memory */
   gboolean stale;          /* a binding changed since the calls were filled */
+  gboolean unprepared;     /* the prologue has not run for the steady values as they are */
+  StepCheck check;         /* asked for by the environment, else NULL */
+  double tolerance;
   atomic_bool cancelled;
 };
+
+/* FRAMEWRIGHT_DEBUG=compare or =watch makes every run of every job a checked one. Kernels of bf16 round each result once, so
+ * they may differ by more. */
+static void
+choose_check (FwExec *exec)
+{
+  const char *wanted = g_getenv ("FRAMEWRIGHT_DEBUG");
+  if (g_strcmp0 (wanted, "compare") == 0)
+    exec->check = fw_check_against_reference;
+  else if (g_strcmp0 (wanted, "watch") == 0)
+    exec->check = fw_check_finite;
+  exec->tolerance = fw_graph_compute (exec->plan->graph) == FW_DTYPE_BF16 ? 0.03 : 1e-3;
+}
 
 FwExec *
 fw_exec_new (const FwPlan *plan, FwDevice *device, gpointer slab, GError **error)
@@ -31,7 +49,8 @@ fw_exec_new (const FwPlan *plan, FwDevice *device, gpointer slab, GError **error
     exec->persistent = fw_block_new (plan->persistent_bytes, "the state kept between steps", error);
   exec->calls = g_new0 (FwKernelCall, plan->n_steps + 1);
   exec->bound = g_new0 (gconstpointer, fw_graph_n_values (plan->graph));
-  exec->stale = TRUE;
+  exec->stale = exec->unprepared = TRUE;
+  choose_check (exec);
   if (exec->slab == NULL || (plan->persistent_bytes > 0 && exec->persistent == NULL)) {
     fw_exec_free (exec);
     return NULL;
@@ -66,6 +85,13 @@ fw_exec_bind (FwExec *exec, const char *name, gconstpointer data)
     return;
   exec->bound[value->id] = data;
   exec->stale = TRUE;
+  exec->unprepared |= value->steady;
+}
+
+void
+fw_exec_refresh (FwExec *exec)
+{
+  exec->unprepared = TRUE;
 }
 
 static char *
@@ -143,8 +169,6 @@ on_cancelled (GCancellable *cancellable, gpointer data)
   atomic_store ((atomic_bool *) data, TRUE);
 }
 
-typedef gboolean (*StepCheck) (const FwPlanStep *step, const FwKernelCall *call, double tolerance, GError **error);
-
 static gboolean
 run (FwExec *exec, GCancellable *cancellable, FwExecProgress progress, gpointer user_data, StepCheck check, double tolerance, GError **error)
 {
@@ -155,7 +179,8 @@ run (FwExec *exec, GCancellable *cancellable, FwExecProgress progress, gpointer 
   fw_pool_set_cancel (exec->device->pool, &exec->cancelled);
   double done = 0;
   gboolean good = TRUE;
-  for (guint s = 0; s < exec->plan->n_steps && good && !atomic_load (&exec->cancelled); s++) {
+  guint first = exec->unprepared ? 0 : exec->plan->n_prologue;
+  for (guint s = first; s < exec->plan->n_steps && good && !atomic_load (&exec->cancelled); s++) {
     const FwPlanStep *step = &exec->plan->steps[s];
     if (check != NULL)
       good = check (step, &exec->calls[s], tolerance, error);
@@ -167,6 +192,7 @@ run (FwExec *exec, GCancellable *cancellable, FwExecProgress progress, gpointer 
   }
   fw_pool_set_cancel (exec->device->pool, NULL);
   g_cancellable_disconnect (cancellable, handler);
+  exec->unprepared &= !good || atomic_load (&exec->cancelled);
   if (good && atomic_load (&exec->cancelled)) {
     g_set_error_literal (error, FW_ERROR, FW_ERROR_CANCELLED, "Cancelled");
     return FALSE;
@@ -177,7 +203,7 @@ run (FwExec *exec, GCancellable *cancellable, FwExecProgress progress, gpointer 
 gboolean
 fw_exec_run (FwExec *exec, GCancellable *cancellable, FwExecProgress progress, gpointer user_data, GError **error)
 {
-  return run (exec, cancellable, progress, user_data, NULL, 0, error);
+  return run (exec, cancellable, progress, user_data, exec->check, exec->tolerance, error);
 }
 
 gboolean
@@ -185,6 +211,7 @@ fw_exec_run_timed (FwExec *exec, double *seconds, GError **error)
 {
   if (exec->stale && !fill_calls (exec, error))
     return FALSE;
+  exec->unprepared = FALSE;
   for (guint s = 0; s < exec->plan->n_steps; s++) {
     gint64 start = g_get_monotonic_time ();
     exec->plan->steps[s].kernel->run (&exec->calls[s]);

@@ -18,11 +18,16 @@ const FwPlan *fw_exec_plan (const FwExec *exec);
 /* Binds an external value to dense memory of its shape, which must stay valid while the executor runs. A name the plan does
  * not use is ignored, so that one set of weights can serve several plans. */
 void fw_exec_bind (FwExec *exec, const char *name, gconstpointer data);
+/* Says that the content of steady values has changed where it lies; binding one anew says so too. The next run then computes
+ * again what depends on them alone. */
+void fw_exec_refresh (FwExec *exec);
 /* Memory of a kept, persistent or bound value; NULL if there is none of that name. Kept values are valid until the slab is
  * used again. */
 gpointer fw_exec_data (const FwExec *exec, const char *name);
 
-/* Runs all steps on the calling thread and the device's pool. FALSE with FW_ERROR_CANCELLED soon after @cancellable is
+/* In the environment, FRAMEWRIGHT_DEBUG=watch makes this behave as fw_exec_run_watched(), and =compare as
+ * fw_exec_run_compared(), for every job.
+ * Runs all steps on the calling thread and the device's pool. FALSE with FW_ERROR_CANCELLED soon after @cancellable is
  * cancelled (results are then undefined), or FW_ERROR_INVALID naming an external value that is not bound. */
 gboolean fw_exec_run (FwExec *exec, GCancellable *cancellable, FwExecProgress progress, gpointer user_data, GError **error);
 /* The same, adding each step's time to @seconds[plan->n_steps]. */

@@ -293,8 +293,17 @@ fw_constant (FwGraph *graph, const char *name, FwDtype dtype, int rank, const gi
   gsize bytes = (gsize) value->storage * fw_dtype_size (dtype);
   value->class = FW_VALUE_EXTERNAL;
   value->name = arena_string (graph, name);
+  value->steady = TRUE;
   value->constant = memcpy (fw_graph_alloc (graph, MAX (bytes, 1)), data, bytes);
   return (FwVal) { value->id };
+}
+
+void
+fw_steady (FwGraph *graph, FwVal val)
+{
+  FwValue *value = fw_graph_value (graph, val.id);
+  if (value != NULL)
+    value->steady = value->class == FW_VALUE_EXTERNAL;
 }
 
 void

@@ -31,6 +31,7 @@ typedef struct {
   const char *name;     /* of external, persistent and kept values, else NULL */
   gconstpointer constant; /* content of a constant, owned by the graph; else NULL */
   gboolean kept;        /* an output of the graph */
+  gboolean steady;      /* external values: the same from run to run unless the executor is told */
 } FwValue;
 
 struct _FwNode {
@@ -64,6 +65,10 @@ FwVal fw_external (FwGraph *graph, const char *name, FwDtype dtype, int rank, co
 FwVal fw_persistent (FwGraph *graph, const char *name, FwDtype dtype, int rank, const gint64 *dim);
 /* A constant (its dense content is copied), named for messages only. */
 FwVal fw_constant (FwGraph *graph, const char *name, FwDtype dtype, int rank, const gint64 *dim, gconstpointer data);
+
+/* Says that the content of external @val stays the same over many runs: what depends on steady values and constants alone is
+ * computed once and kept (the keys and values of a caption over all denoising steps). */
+void fw_steady (FwGraph *graph, FwVal val);
 
 /* Where models get their weights from: @get returns the value of the tensor called @name, of exactly these dims. */
 typedef struct _FwWeightSource FwWeightSource;

@@ -30,6 +30,8 @@ plan_sample (FwGenerateJob *job, GError **error)
   FwVal t = fw_external (graph, "t", FW_DTYPE_F32, 1, &rows);
   FwVal y = fw_external (graph, "y", FW_DTYPE_F32, 3, (gint64[]) { rows, length, traits->caption_width });
   FwVal mask = fw_external (graph, "mask", FW_DTYPE_U8, 2, (gint64[]) { rows, length });
+  fw_steady (graph, y); /* the caption stays the same over all steps, and so do its keys and values */
+  fw_steady (graph, mask);
   fw_keep (graph, "noise", network->architecture->denoise (graph, &network->config, x, t, y, mask));
   return fw_stage_plan (&job->sample, job->device, error);
 }

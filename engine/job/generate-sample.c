@@ -20,6 +20,7 @@ typedef struct {
   gsize in_size, out_size, text_size, length;  /* of one row, in elements */
   float *input, *times, *captions, *output;
   guint8 *mask;
+  gboolean told;            /* the executor knows that the captions are new */
   gpointer block;           /* that they lie in */
   gsize block_bytes;
   char *journal, *recipe;
@@ -89,6 +90,9 @@ evaluate (Run *run, GError **error)
   FwGenerateJob *job = run->job;
   FwStage *stage = &job->sample;
   int part = job->way.sample_rows;
+  if (!run->told)
+    fw_exec_refresh (stage->exec);
+  run->told = TRUE;
   for (int row = 0; row < run->rows; row += part) {
     fw_exec_bind (stage->exec, "x", run->input + row * run->in_size);
     fw_exec_bind (stage->exec, "t", run->times + row);

@@ -129,7 +129,9 @@ get (FwWeightSource *source, FwGraph *graph, const char *name, int rank, const g
     fw_graph_fail (graph, "%s", error->message);
     return FW_NONE;
   }
-  return fw_external (graph, name, entry->dtype, rank, dim);
+  FwVal val = fw_external (graph, name, entry->dtype, rank, dim);
+  fw_steady (graph, val);
+  return val;
 }
 
 FwWeights *

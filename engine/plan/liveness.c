@@ -57,6 +57,47 @@ fw_node_is_free (const FwGraph *graph, const FwNode *node)
   return TRUE;
 }
 
+gboolean *
+fw_steady_nodes (const FwGraph *graph)
+{
+  gboolean *steady = g_new0 (gboolean, fw_graph_n_nodes (graph));
+  for (guint n = 0; n < fw_graph_n_nodes (graph); n++) {
+    const FwNode *node = fw_graph_node (graph, n);
+    if (node->op == NULL || node->in[0] == 0)
+      continue;
+    steady[n] = TRUE;
+    for (guint i = 0; i < node->op->n_in && steady[n]; i++) {
+      const FwValue *value = fw_graph_value (graph, node->in[i]);
+      if (value != NULL)
+        steady[n] = value->producer != NULL ? steady[value->producer->index] : value->steady;
+    }
+    for (guint o = 0; o < node->op->n_out && steady[n]; o++)
+      if (node->out[o] != 0 && fw_graph_value (graph, node->out[o])->class == FW_VALUE_PERSISTENT)
+        steady[n] = FALSE; /* it changes state */
+  }
+  return steady;
+}
+
+gboolean *
+fw_crossing_values (const FwGraph *graph, const gboolean *live, const gboolean *steady)
+{
+  gboolean *crossing = g_new0 (gboolean, fw_graph_n_values (graph));
+  for (guint n = 0; n < fw_graph_n_nodes (graph); n++) {
+    const FwNode *node = fw_graph_node (graph, n);
+    if (!live[n])
+      continue;
+    for (guint i = 0; i < node->op->n_in && !steady[n]; i++) {
+      const FwValue *value = fw_graph_value (graph, node->in[i]);
+      if (value != NULL && value->producer != NULL && value->class == FW_VALUE_TRANSIENT && steady[value->producer->index])
+        crossing[value->base] = TRUE;
+    }
+    for (guint o = 0; o < node->op->n_out && steady[n]; o++)
+      if (node->out[o] != 0 && fw_graph_value (graph, node->out[o])->kept)
+        crossing[fw_graph_value (graph, node->out[o])->base] = TRUE;
+  }
+  return crossing;
+}
+
 static gint32
 root_of (FwLifetime *lifetimes, gint32 id)
 {
@@ -78,13 +119,13 @@ same_layout (const FwTensor *a, const FwTensor *b)
 
 /* Input @i dies at @step and looks exactly like output @o, which alone would own its storage. */
 static gboolean
-may_share (const FwGraph *graph, FwLifetime *lifetimes, const FwNode *node, guint o, guint i, gint32 step)
+may_share (const FwGraph *graph, FwLifetime *lifetimes, const gboolean *crossing, const FwNode *node, guint o, guint i, gint32 step)
 {
   const FwValue *in = fw_graph_value (graph, node->in[i]), *out = fw_graph_value (graph, node->out[o]);
   if (in == NULL || out == NULL || out->base != out->id || out->class != FW_VALUE_TRANSIENT)
     return FALSE;
   const FwValue *source = fw_graph_value (graph, in->base);
-  if (source->class != FW_VALUE_TRANSIENT || in->offset != 0 || !same_layout (&in->layout, &out->layout) || source->storage != out->storage)
+  if (crossing[out->id] || crossing[source->id] || source->class != FW_VALUE_TRANSIENT || in->offset != 0 || !same_layout (&in->layout, &out->layout) || source->storage != out->storage)
     return FALSE;
   gint32 root = root_of (lifetimes, source->id);
   if (lifetimes[root].last != step || lifetimes[root].first == step)
@@ -98,7 +139,7 @@ may_share (const FwGraph *graph, FwLifetime *lifetimes, const FwNode *node, guin
 }
 
 FwLifetime *
-fw_lifetimes (const FwGraph *graph, FwNode *const *steps, guint n_steps, const gboolean *read)
+fw_lifetimes (const FwGraph *graph, FwNode *const *steps, guint n_steps, const gboolean *read, const gboolean *crossing)
 {
   guint n_values = fw_graph_n_values (graph);
   FwLifetime *lifetimes = g_new0 (FwLifetime, n_values);
@@ -127,7 +168,7 @@ fw_lifetimes (const FwGraph *graph, FwNode *const *steps, guint n_steps, const g
     for (guint o = 0; o < node->op->n_out; o++)
       for (guint i = 0; i < MIN (node->op->n_in, 4u); i++)
         if (fw_op_may_alias (node->op, o, i) && node->out[o] != 0 && lifetimes[node->out[o]].root == node->out[o]
-            && may_share (graph, lifetimes, node, o, i, (gint32) s)) {
+            && may_share (graph, lifetimes, crossing, node, o, i, (gint32) s)) {
           gint32 root = root_of (lifetimes, base_of (graph, node->in[i]));
           lifetimes[node->out[o]].root = root;
           lifetimes[root].last = MAX (lifetimes[root].last, lifetimes[node->out[o]].last);

@@ -15,5 +15,11 @@ gboolean *fw_live_nodes (const FwGraph *graph);
 gboolean *fw_read_values (const FwGraph *graph, const gboolean *live);
 /* A view, or a concatenation whose parts already lie in place. */
 gboolean fw_node_is_free (const FwGraph *graph, const FwNode *node);
-/* Lifetimes of transient storages over @steps (live nodes that compute), indexed by value. Free with g_free(). */
-FwLifetime *fw_lifetimes (const FwGraph *graph, FwNode *const *steps, guint n_steps, const gboolean *read);
+/* Whether every operand of a node is steady, directly or through such nodes; a node without operands is not. Indexed by
+ * node. Free with g_free(). */
+gboolean *fw_steady_nodes (const FwGraph *graph);
+/* Storages that steady nodes write and others read, by base value: they outlive a run. Free with g_free(). */
+gboolean *fw_crossing_values (const FwGraph *graph, const gboolean *live, const gboolean *steady);
+/* Lifetimes of transient storages over @steps (live nodes that compute), indexed by value; @crossing ones share with nothing.
+ * Free with g_free(). */
+FwLifetime *fw_lifetimes (const FwGraph *graph, FwNode *const *steps, guint n_steps, const gboolean *read, const gboolean *crossing);

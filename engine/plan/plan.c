@@ -43,14 +43,15 @@ default_flops (const FwGraph *graph, const FwNode *node)
 
 /* Transient storages and scratch become intervals; @owner tells which value or step each belongs to. */
 static gsize
-pack_slab (FwPlan *plan, FwLifetime *lifetimes, const gsize *scratch)
+pack_slab (FwPlan *plan, FwLifetime *lifetimes, const gboolean *crossing, const gsize *scratch)
 {
   guint n_values = fw_graph_n_values (plan->graph), n = 0;
   g_autofree FwInterval *intervals = g_new0 (FwInterval, n_values + plan->n_steps);
   g_autofree gint32 *owner = g_new0 (gint32, n_values + plan->n_steps);
   for (guint id = 1; id < n_values; id++) {
     const FwValue *value = fw_graph_value (plan->graph, (gint32) id);
-    if (value->class != FW_VALUE_TRANSIENT || value->base != value->id || lifetimes[id].root != value->id || lifetimes[id].first < 0)
+    if (value->class != FW_VALUE_TRANSIENT || value->base != value->id || lifetimes[id].root != value->id || lifetimes[id].first < 0
+        || crossing[id])
       continue;
     intervals[n] = (FwInterval) { lifetimes[id].first, lifetimes[id].last, MAX (lifetimes[id].bytes, 1), 0 };
     owner[n++] = (gint32) id;
@@ -77,11 +78,11 @@ pack_slab (FwPlan *plan, FwLifetime *lifetimes, const gsize *scratch)
 }
 
 static void
-place_lasting (FwPlan *plan)
+place_lasting (FwPlan *plan, const gboolean *crossing)
 {
   for (guint id = 1; id < fw_graph_n_values (plan->graph); id++) {
     const FwValue *value = fw_graph_value (plan->graph, (gint32) id);
-    if (value->base != value->id || value->class == FW_VALUE_TRANSIENT)
+    if (value->base != value->id || (value->class == FW_VALUE_TRANSIENT && !crossing[id]))
       continue;
     if (value->class == FW_VALUE_EXTERNAL) {
       plan->storage[id].place = FW_PLACE_EXTERNAL;
@@ -93,6 +94,14 @@ place_lasting (FwPlan *plan)
   }
 }
 
+static void
+add_steps (GPtrArray *nodes, const FwGraph *graph, const gboolean *live, const gboolean *steady, gboolean wanted)
+{
+  for (guint n = 0; n < fw_graph_n_nodes (graph); n++)
+    if (live[n] && steady[n] == wanted && !fw_node_is_free (graph, fw_graph_node (graph, n)))
+      g_ptr_array_add (nodes, fw_graph_node (graph, n));
+}
+
 FwPlan *
 fw_plan_new (FwGraph *graph, FwDevice *device, GError **error)
 {
@@ -100,14 +109,17 @@ fw_plan_new (FwGraph *graph, FwDevice *device, GError **error)
     return NULL;
   g_autofree gboolean *live = fw_live_nodes (graph);
   g_autofree gboolean *read = fw_read_values (graph, live);
+  g_autofree gboolean *steady = fw_steady_nodes (graph);
+  g_autofree gboolean *crossing = fw_crossing_values (graph, live, steady);
   g_autoptr (GPtrArray) nodes = g_ptr_array_new ();
-  for (guint n = 0; n < fw_graph_n_nodes (graph); n++)
-    if (live[n] && !fw_node_is_free (graph, fw_graph_node (graph, n)))
-      g_ptr_array_add (nodes, fw_graph_node (graph, n));
+  add_steps (nodes, graph, live, steady, TRUE);
+  guint n_prologue = nodes->len;
+  add_steps (nodes, graph, live, steady, FALSE);
 
   FwPlan *plan = g_new0 (FwPlan, 1);
   plan->graph = graph;
   plan->n_steps = nodes->len;
+  plan->n_prologue = n_prologue;
   plan->steps = g_new0 (FwPlanStep, nodes->len);
   plan->storage = g_new0 (FwPlanStorage, fw_graph_n_values (graph));
   g_autofree gsize *scratch = g_new0 (gsize, nodes->len);
@@ -122,9 +134,9 @@ fw_plan_new (FwGraph *graph, FwDevice *device, GError **error)
     step->call.scratch_size = scratch[s];
     plan->flops += step->flops;
   }
-  g_autofree FwLifetime *lifetimes = fw_lifetimes (graph, (FwNode *const *) nodes->pdata, nodes->len, read);
-  plan->slab_bytes = pack_slab (plan, lifetimes, scratch);
-  place_lasting (plan);
+  g_autofree FwLifetime *lifetimes = fw_lifetimes (graph, (FwNode *const *) nodes->pdata, nodes->len, read, crossing);
+  plan->slab_bytes = pack_slab (plan, lifetimes, crossing, scratch);
+  place_lasting (plan, crossing);
   return plan;
 }
 

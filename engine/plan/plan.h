@@ -20,6 +20,7 @@ typedef struct {
   FwGraph *graph;           /* borrowed: outlives the plan */
   FwPlanStep *steps;
   guint n_steps;
+  guint n_prologue;         /* the first steps, which depend on steady values alone and run only when those change */
   FwPlanStorage *storage;   /* per value id; meaningful for bases */
   gsize slab_bytes;         /* values and scratch of one run */
   gsize persistent_bytes;
