@@ -58,10 +58,23 @@ vec_log (FwVec x)
   return vec_select (vec_less (x, vec_zero ()), vec_set (NAN), y);
 }
 
+/* 1/a for a in [1, 2^126): an estimate and one Newton step, several times as fast as the division. */
+VEC_INLINE FwVec
+vec_inverse (FwVec a)
+{
+#ifdef __AVX512F__
+  FwVec estimate = _mm512_rcp14_ps (a);
+#else
+  FwVec estimate = _mm256_rcp_ps (a);
+#endif
+  return vec_fma (estimate, vec_fma (-a, estimate, vec_set (1.0f)), estimate);
+}
+
+/* Exponents beyond 87 would leave the range of vec_inverse; the results there are as good as 0. */
 VEC_INLINE FwVec
 vec_sigmoid (FwVec x)
 {
-  return vec_set (1.0f) / (vec_set (1.0f) + vec_exp (-x));
+  return vec_inverse (vec_set (1.0f) + vec_exp (-vec_max (vec_set (-87.0f), x)));
 }
 
 VEC_INLINE FwVec
@@ -73,7 +86,7 @@ vec_tanh (FwVec x)
   p = vec_fma (p, z, vec_set (0.1333276974f));
   p = vec_fma (p, z, vec_set (-0.3333332894f));
   FwVec small = vec_fma (p, z * x, x);
-  FwVec large = vec_set (1.0f) - vec_set (2.0f) / (vec_exp (x + x) + vec_set (1.0f));
+  FwVec large = vec_fma (vec_set (-2.0f), vec_inverse (vec_exp (vec_min (vec_set (87.0f), x + x)) + vec_set (1.0f)), vec_set (1.0f));
   return vec_select (vec_less (vec_abs (x), vec_set (0.625f)), small, large);
 }
 
