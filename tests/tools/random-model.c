@@ -13,7 +13,7 @@
 #include "engine/text/sentencepiece-shim.h"
 #include "engine/train/parameters.h"
 
-enum { TEXT_LENGTH = 12, EXTRA_IDS = 3 };
+enum { TEXT_LENGTH = 32, EXTRA_IDS = 3 };
 
 /* What the command line can change. */
 typedef struct {

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Killed at any step, a generate job that is resumed ends with the frames of an undisturbed one; cancelled, it ends at once.
+source "$ROOT/tests/tap.sh"
+cd "$SCRATCH" || exit 1
+prompt="a big red circle moving left on a navy background"
+"$BUILD/tests/random-model" model width=256 depth=4 heads=4 size=64 frames=16 steps=20
+export XDG_STATE_HOME=$SCRATCH/state
+
+generate () { # OPTION...: quiet; fails as the program fails
+  timeout 120 "$CLI" generate --model "$SCRATCH/model" --prompt "$prompt" --seed 9 "$@" >out 2>err || { cat err; return 1; }
+}
+journals () {
+  find state -name '*.journal' 2>find.log | wc -l
+}
+
+check "an undisturbed run" generate --output whole
+# How long its sampling takes says where to kill.
+began=${EPOCHREALTIME/[.,]/}
+generate --output timed
+took=$(((${EPOCHREALTIME/[.,]/} - began) / 1000))
+killed=0 kept=0
+for share in 30 40 50 60 70 35 55 80; do
+  "$CLI" generate --model "$SCRATCH/model" --prompt "$prompt" --seed 9 --output broken --resume >out 2>err &
+  job=$!
+  sleep "$(awk -v t="$took" -v s="$share" 'BEGIN { print t * s / 100000 }')"
+  kill -9 $job 2>kill.log && killed=$((killed + 1))
+  wait $job 2>kill.log
+  [[ $(journals) -gt 0 ]] && kept=$((kept + 1))
+  [[ -e broken ]] && break
+done
+check "runs were killed ($killed)" test $killed -ge 2
+check "and left a journal ($kept)" test $kept -ge 1
+check "resuming" generate --output broken --resume
+check "ends with the same frames" diff -r whole broken
+check "resuming again has nothing to do" generate --output broken --resume
+check "no journal is left" test "$(journals)" = 0
+
+cancel () { # DELAY: sets took, the milliseconds between the signal and the end, and code
+  "$CLI" generate --model "$SCRATCH/model" --prompt "$prompt" --seed 9 --steps 400 --output cancelled >out 2>err &
+  local job=$! began
+  sleep "$1"
+  began=${EPOCHREALTIME/[.,]/}
+  kill -INT $job
+  wait $job
+  code=$?
+  took=$(((${EPOCHREALTIME/[.,]/} - began) / 1000))
+}
+cancel 1.5
+check "a cancelled job ends with 130" test "$code" = 130
+check "soon after the signal ($took ms)" test "$took" -lt 500
+check "leaves no clip" test ! -e cancelled
+check "says one line" test "$(grep -c '^framewright-cli: ' err)" = 1
+check "and can be continued" test "$(journals)" = 1
+exits "but not with other settings" 2 'other settings' "$CLI" generate --model "$SCRATCH/model" --prompt "$prompt" --seed 9 --steps 399 --output cancelled --resume
+find state -name '*.journal' -exec truncate -s -5 {} +
+exits "a damaged journal is said to be one" 1 'damaged' "$CLI" generate --model "$SCRATCH/model" --prompt "$prompt" --seed 9 --steps 400 --output cancelled --resume
+finish

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Clips out of a model of random weights: files, names, repeatability, recipes, events, budgets.
+source "$ROOT/tests/tap.sh"
+cd "$SCRATCH" || exit 1
+prompt="a big red circle moving left on a navy background"
+
+generate () { # OPTION...: quiet; fails as the program fails
+  timeout 120 "$CLI" generate --model "$SCRATCH/model" "$@" >out 2>err || { cat err; return 1; }
+}
+same () { # A B: two folders of pictures show the same, whatever their recipes say
+  diff -r -x recipe.json "$1" "$2"
+}
+differ () {
+  ! same "$1" "$2" >diff.log
+}
+
+check "a model of random weights is written" "$BUILD/tests/random-model" model width=64 depth=3 heads=4 size=64 frames=8 steps=6
+
+check "a clip as MP4" generate --prompt "$prompt" --seed 5 --output clip.mp4
+check "is an MP4 file" bash -c 'head -c 12 clip.mp4 | grep -q ftyp'
+check "its recipe lies beside it" grep -q '"seed":5' clip.json
+check "and names the weights by digest" grep -q "$(sha256sum model/transformer.safetensors | cut -d ' ' -f 1)" clip.json
+rm -f stdout stderr
+check "nothing else is left" test "$(ls -A | sort | tr '\n' ' ')" = "clip.json clip.mp4 err model out "
+exits "an existing clip is not replaced" 2 'exists' "$CLI" generate --model model --prompt x --output clip.mp4
+check "unless forced" generate --prompt "$prompt" --seed 5 --output clip.mp4 --force
+check "a clip as WebM" generate --prompt "$prompt" --seed 5 --output wide.webm
+check "a clip as pictures" generate --prompt "$prompt" --seed 5 --output first
+check "is one picture a frame" test "$(ls first/*.png | wc -l)" = 8
+check "one picture" generate --prompt "$prompt" --seed 5 --frames 1 --output still.png
+check "is a PNG file" bash -c 'head -c 4 still.png | grep -q PNG'
+
+check "the same again" generate --prompt "$prompt" --seed 5 --output second
+check "shows the same" same first second
+check "another seed" generate --prompt "$prompt" --seed 6 --output third
+check "shows something else" differ first third
+check "another prompt" generate --prompt "a small blue square" --seed 5 --output fourth
+check "shows something else" differ first fourth
+check "a negative prompt" generate --prompt "$prompt" --negative "a small blue square" --seed 5 --output fifth
+check "shows something else" differ first fifth
+for sampler in iddpm dpm-solver; do
+  for precision in fp32 bf16; do
+    check "$sampler in $precision" generate --prompt "$prompt" --sampler $sampler --precision $precision --seed 5 --output $sampler-$precision
+  done
+done
+check "the samplers differ" differ iddpm-fp32 dpm-solver-fp32
+
+check "a sidecar's recipe is repeated" generate --from clip.json --output repeated
+check "and shows the same" same first repeated
+check "a clip's recipe is repeated" generate --from clip.mp4 --output repeated.mp4
+check "bit for bit" cmp clip.mp4 repeated.mp4
+cp clip.mp4 lone.mp4
+check "the recipe inside the clip is enough" generate --from lone.mp4 --output lone-repeated.mp4
+check "bit for bit" cmp clip.mp4 lone-repeated.mp4
+check "a folder's recipe is repeated with another seed" generate --from first --seed 6 --output reseeded
+check "which shows what that seed shows" same third reseeded
+cp -r model other
+"$BUILD/tests/random-model" other width=64 depth=3 heads=4 size=64 frames=8 steps=6 seed=2
+sed 's|"model":"[^"]*"|"model":"'"$SCRATCH"'/other"|' clip.json >foreign.json
+exits "a recipe made with other weights is refused" 1 'not the file that the recipe was made with' "$CLI" generate --from foreign.json --output never.mp4
+
+printf 'a big red circle\n\n  a small blue square  \n' >prompts.txt
+check "a file of prompts, two clips each" generate --prompts prompts.txt --count 2 --seed 7 --output many
+check "is four clips in a folder" test "$(ls many/*.mp4 | wc -l)" = 4
+check "with seeds counting up" grep -q '"seed":10' many/004.json
+check "the third is of the second prompt" grep -q '"prompt":"a small blue square"' many/003.json
+check "an ending numbers the files" generate --prompts prompts.txt --seed 7 --output pair.mp4
+check "of the two prompts" test -f pair-001.mp4 -a -f pair-002.mp4
+check "a clip alone" generate --prompt "a big red circle" --seed 7 --output alone
+check "and one of several" generate --prompt "a big red circle" --seed 6 --count 2 --output two.png --frames 1
+check "a folder that exists takes the clip" generate --prompt x --seed 7 --output many --force
+check "as its first" grep -q '"prompt":"x"' many/001.json
+
+mkdir previews
+check "previews" generate --prompt "$prompt" --seed 5 --output sixth --preview-dir previews
+check "are one a step" test "$(ls previews/*.png | wc -l)" = 6
+check "and do not change the clip" same first sixth
+
+"$CLI" generate --model model --prompt "$prompt" --seed 5 --output seventh --json >events 2>err
+check "events are JSON, phases in order, the bar never goes back" python3 - events <<'PY'
+import json, sys
+fraction, phases = 0.0, []
+for line in open(sys.argv[1]):
+    event = json.loads(line)
+    assert event.get("fraction", 1) >= fraction, line
+    fraction = event.get("fraction", fraction)
+    if "phase" in event and (not phases or phases[-1] != event["phase"]):
+        phases.append(event["phase"])
+    if event["event"] == "result":
+        result = event["result"]
+assert phases == ["text", "sample", "decode", "save"], phases
+assert result["path"].endswith("seventh") and result["frames"] == 8 and result["recipe"]["steps"] == 6, result
+PY
+
+# The lean way must make the same clip: the batch of guidance row by row, one frame at a time.
+forecast=$(grep -o '"forecast_bytes":[0-9]*' events | tail -n 1 | cut -d : -f 2)
+check "a smaller budget" generate --prompt "$prompt" --seed 5 --output lean --memory $((forecast - 1))
+check "makes the same clip" same first lean
+exits "a budget that is too small is refused" 1 'may be used: ' "$CLI" generate --model model --prompt x --output never.mp4 --memory 2M
+exits "a clip that is too large is told what would fit" 1 '(--frames [0-9]+ or --size|--size) [0-9]+x[0-9]+ would fit' \
+  "$CLI" generate --model model --prompt x --output never.mp4 --memory 60M --size 512x512 --frames 64
+size=$(grep -oE -- '--size [0-9]+x[0-9]+' stderr)
+# shellcheck disable=SC2086
+check "and that fits" generate --prompt x --output fits.mp4 --memory 60M --frames 64 --steps 2 $size
+finish
