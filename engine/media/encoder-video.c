@@ -2,8 +2,10 @@
  * Video: frames go through shared memory to the media process, which writes into a descriptor that has no name until all is
  * done. */
 #include "engine/media/encoder-private.h"
+#include "engine/media/mp4-times.h"
 #include "engine/memory/file.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -147,6 +149,13 @@ video_push (gpointer data, const guint8 *rgb, gsize stride, GCancellable *cancel
 }
 
 static gboolean
+fail_to_settle (const VideoWriter *writer, GError **error)
+{
+  g_set_error (error, FW_ERROR, FW_ERROR_IO, "Cannot %s: %s", writer->child->subject, g_strerror (errno));
+  return FALSE;
+}
+
+static gboolean
 video_complete (gpointer data, GCancellable *cancellable, GError **error)
 {
   VideoWriter *writer = data;
@@ -164,7 +173,7 @@ video_complete (gpointer data, GCancellable *cancellable, GError **error)
       return FALSE;
   } while (message.kind != FW_MESSAGE_FINISHED);
   if (message.frame.count == writer->pushed)
-    return TRUE;
+    return writer->output == NULL || fw_mp4_clear_times (fw_file_writer_fd (writer->output)) || fail_to_settle (writer, error);
   g_set_error (error, FW_ERROR, FW_ERROR_FAILED,
                "Cannot %s: %" G_GUINT64_FORMAT " frames were given and %" G_GUINT64_FORMAT " written",
                writer->child->subject, writer->pushed, message.frame.count);

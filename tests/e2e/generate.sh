@@ -25,7 +25,7 @@ rm -f stdout stderr
 check "nothing else is left" test "$(ls -A | sort | tr '\n' ' ')" = "clip.json clip.mp4 err model out "
 exits "an existing clip is not replaced" 2 'exists' "$CLI" generate --model model --prompt x --output clip.mp4
 check "unless forced" generate --prompt "$prompt" --seed 5 --output clip.mp4 --force
-check "a clip as WebM" generate --prompt "$prompt" --seed 5 --output wide.webm
+check "a clip as WebM" generate --prompt "$prompt" --seed 5 --frames 2 --output wide.webm
 check "a clip as pictures" generate --prompt "$prompt" --seed 5 --output first
 check "is one picture a frame" test "$(ls first/*.png | wc -l)" = 8
 check "one picture" generate --prompt "$prompt" --seed 5 --frames 1 --output still.png
