@@ -5,7 +5,7 @@
 
 /* What is held beside all that is counted: code that is run for the first time, worker stacks, the allocator's slack, the
  * graphs themselves. Measured on small models (tests/e2e/memory.sh), with room for other processors' kernels. */
-static const gint64 program_bytes = 14 << 20;
+static const gint64 program_bytes = 10 << 20;
 /* Of a PNG picture while it is made, beside the pixels: filtered rows and the compressed result. */
 enum { PNG_COPIES = 2, VIDEO_SLOTS = 3 };
 
