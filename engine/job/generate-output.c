@@ -52,10 +52,6 @@ recipe_for (const FwRecipe *base, const char *prompt, gint64 seed)
   GPtrArray *files = recipe->files;
   *recipe = *base;
   recipe->files = files;
-  for (guint i = 0; i < base->files->len; i++) {
-    const FwRecipeFile *file = base->files->pdata[i];
-    fw_recipe_add_file (recipe, file->name, file->sha256);
-  }
   recipe->version = g_strdup (base->version);
   recipe->model = g_strdup (base->model);
   recipe->prompt = g_strdup (prompt);
@@ -89,28 +85,6 @@ find_interrupted_seed (const char *output)
   return recipe != NULL ? recipe->seed : -1;
 }
 
-/* Whether the run that is resumed has made @clip; its file may have another ending than the one asked for. */
-static gboolean
-find_finished (FwGenerateClip *clip)
-{
-  g_autofree char *webm = fw_media_replace_ending (clip->output, ".webm");
-  g_autofree char *inside = g_build_filename (clip->output, "recipe.json", NULL);
-  const char *const outputs[] = { clip->output, webm };
-  for (gsize i = 0; i < G_N_ELEMENTS (outputs); i++) {
-    g_autofree char *beside = fw_sidecar_path (outputs[i]);
-    gboolean folder = g_file_test (inside, G_FILE_TEST_EXISTS);
-    g_autoptr (FwRecipe) recipe = g_file_test (outputs[i], G_FILE_TEST_EXISTS) ? fw_recipe_read (folder ? inside : beside, NULL) : NULL;
-    if (recipe == NULL || !fw_recipe_equal (recipe, clip->recipe))
-      continue;
-    if (i > 0) {
-      g_free (clip->output);
-      clip->output = g_steal_pointer (&webm);
-    }
-    return TRUE;
-  }
-  return FALSE;
-}
-
 static void
 list_clips (FwGenerateJob *job)
 {
@@ -132,7 +106,6 @@ list_clips (FwGenerateJob *job)
   for (guint i = 0; i < total; i++) {
     FwGenerateClip *clip = g_ptr_array_index (job->clips, i);
     clip->recipe = recipe_for (job->base, prompts[i / count], seed + i);
-    clip->done = request->resume && find_finished (clip);
   }
 }
 
@@ -145,24 +118,6 @@ make_folder (const FwGenerateJob *job, GError **error)
   if (strcmp (first->output, job->request->output) == 0 || g_mkdir_with_parents (folder, 0777) == 0)
     return TRUE;
   g_set_error (error, FW_ERROR, FW_ERROR_IO, "Cannot make the folder “%s”: %s", folder, g_strerror (errno));
-  return FALSE;
-}
-
-/* An interrupted run can only be continued as the same clip; that it left nothing means it had not come far. */
-static gboolean
-check_journal (const FwGenerateClip *clip, GError **error)
-{
-  g_autofree char *path = fw_journal_path (clip->output);
-  if (!g_file_test (path, G_FILE_TEST_EXISTS))
-    return TRUE;
-  g_autoptr (FwJournal) journal = fw_journal_read (path, error);
-  g_autoptr (FwRecipe) recipe = journal != NULL ? fw_recipe_from_json (journal->recipe, strlen (journal->recipe), error) : NULL;
-  if (recipe == NULL)
-    return FALSE;
-  if (fw_recipe_equal (recipe, clip->recipe))
-    return TRUE;
-  g_set_error (error, FW_ERROR, FW_ERROR_INVALID,
-               "The interrupted run that would have written “%s” had other settings; repeat them, or start again without --resume", clip->output);
   return FALSE;
 }
 
@@ -192,7 +147,7 @@ check_outputs (FwGenerateJob *job, GError **error)
   for (guint i = 0; i < job->clips->len; i++) {
     FwGenerateClip *clip = g_ptr_array_index (job->clips, i);
     g_autofree char *notice = NULL;
-    if (clip->done)
+    if (job->request->resume && g_file_test (clip->output, G_FILE_TEST_EXISTS))
       continue;
     FwEncodeSpec spec = fw_generate_encode_spec (job, clip, "{}");
     if (!asked && (!fw_encoder_check (&spec, NULL, &notice, job->cancellable, error) || !try_writing (clip->output, error)))
@@ -203,8 +158,6 @@ check_outputs (FwGenerateJob *job, GError **error)
       g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "“%s” exists; choose another name, or allow replacing it (--force)", clip->output);
       return FALSE;
     }
-    if (job->request->resume && !check_journal (clip, error))
-      return FALSE;
     asked = TRUE;
   }
   return TRUE;

@@ -147,13 +147,15 @@ kind_of (const FwGenerateJob *job, const char *name, const FwStage *stage)
 }
 
 void
-fw_generate_tell_phases (FwGenerateJob *job)
+fw_generate_tell_phases (FwGenerateJob *job, gint64 load)
 {
   g_autoptr (GArray) phases = g_array_new (FALSE, FALSE, sizeof (FwJobPhase));
   g_autofree char *text = kind_of (job, "text", &job->text), *sample = kind_of (job, "sample", &job->sample);
   g_autofree char *decode = kind_of (job, "decode", &job->decode);
   guint steps = (guint) job->base->steps, frames = (guint) job->base->frames;
   guint runs = (guint) (job->rows / job->way.sample_rows);
+  if (load > 0)
+    add_phase (phases, "load", NULL, (double) load, 0);
   add_phase (phases, "text", text, job->text.plan->flops, 0);
   for (guint i = 0; i < job->clips->len; i++) {
     const FwGenerateClip *clip = g_ptr_array_index (job->clips, i);
@@ -163,6 +165,7 @@ fw_generate_tell_phases (FwGenerateJob *job)
     add_phase (phases, "decode", decode, (double) frames / job->way.decode_frames * job->decode.plan->flops, frames);
     add_phase (phases, "save", NULL, frames * (double) job->base->width * job->base->height, 0);
   }
+  job->phase = 0;
   fw_job_plan (job->events, (const FwJobPhase *) (gpointer) phases->data, phases->len);
 }
 

@@ -35,7 +35,8 @@ typedef struct {
 
   FwModelCard *card;
   FwNetwork *network[FW_N_ROLES];
-  FwRecipe *base;           /* what all clips share */
+  FwRecipe *base;           /* what all clips share, but for the files' digests */
+  FwRecipe *from;           /* the recipe that is repeated, or NULL */
   GPtrArray *clips;         /* FwGenerateClip */
 
   FwDevice *device;
@@ -74,7 +75,8 @@ gboolean fw_generate_try (FwGenerateJob *job, FwGenerateWay way, gint64 budget, 
 
 /* generate-plan.c: the way that fits the memory, with its stages and the slab; the phases. */
 gboolean fw_generate_plan (FwGenerateJob *job, GError **error);
-void fw_generate_tell_phases (FwGenerateJob *job);
+/* Tells the phases still to come, the reading of @load bytes first. */
+void fw_generate_tell_phases (FwGenerateJob *job, gint64 load);
 /* Begins the next phase. */
 void fw_generate_begin_phase (FwGenerateJob *job);
 /* FwExecProgress: @job's phase has gone on by @flops_done since work_done. */
@@ -87,6 +89,10 @@ gsize fw_generate_sample_bytes (const FwGenerateJob *job, int rows);
 
 /* generate-fit.c: refuses a job that does not fit @budget in any way, with the sentence that says what would. */
 gboolean fw_generate_refuse (FwGenerateJob *job, gint64 budget, GError **error);
+
+/* generate-files.c: bytes to read for digests; the digests into the clips' recipes, and what of the clips is there already. */
+gint64 fw_generate_files_work (const FwGenerateJob *job);
+gboolean fw_generate_settle (FwGenerateJob *job, GError **error);
 
 /* generate-text.c: encodes all texts, then lets go of the text network. */
 gboolean fw_generate_encode_texts (FwGenerateJob *job, GError **error);

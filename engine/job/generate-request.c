@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "engine/job/generate-private.h"
-#include "engine/job/sha256.h"
 #include "engine/media/clip-recipe.h"
 
 static gboolean
@@ -152,33 +151,6 @@ open_networks (FwGenerateJob *job, GError **error)
   return check_networks (job, error);
 }
 
-/* The digests go into the recipe; a recipe that is repeated must have been made with the same files, unless the caller names
- * another model. */
-static gboolean
-digest_files (FwGenerateJob *job, const FwRecipe *from, GError **error)
-{
-  g_autoptr (GPtrArray) files = fw_model_card_files (job->card);
-  for (guint i = 0; i < files->len; i++) {
-    const char *path = g_ptr_array_index (files, i);
-    g_autofree char *digest = fw_sha256_file (path, job->cancellable, error);
-    if (digest == NULL)
-      return FALSE;
-    const FwRecipeFile *wanted = from != NULL && job->request->model == NULL && i < from->files->len ? from->files->pdata[i] : NULL;
-    if (wanted != NULL && strcmp (wanted->sha256, digest) != 0) {
-      g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT,
-                   "“%s” is not the file that the recipe was made with; say --model %s to use it all the same", path, job->base->model);
-      return FALSE;
-    }
-    const char *card_says = g_hash_table_lookup (job->card->sha256, path);
-    if (card_says != NULL && strcmp (card_says, digest) != 0) {
-      g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” is damaged or was replaced: its sha256 is not the one in the model card", path);
-      return FALSE;
-    }
-    fw_recipe_add_file (job->base, path, digest);
-  }
-  return TRUE;
-}
-
 FwSampler *
 fw_generate_sampler_new (const FwGenerateJob *job, const FwRecipe *recipe, GError **error)
 {
@@ -238,5 +210,6 @@ fw_generate_resolve (FwGenerateJob *job, GError **error)
   if (trial == NULL)
     return FALSE;
   job->rows = fw_sampler_rows (trial);
-  return digest_files (job, from, error);
+  job->from = g_steal_pointer (&from);
+  return TRUE;
 }

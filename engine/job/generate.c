@@ -19,6 +19,7 @@ job_clear (FwGenerateJob *job)
   g_clear_pointer (&job->captions, g_hash_table_unref);
   g_free (job->null_caption.states);
   fw_recipe_free (job->base);
+  fw_recipe_free (job->from);
   fw_model_card_free (job->card);
 }
 
@@ -46,21 +47,41 @@ make_clip (FwGenerateJob *job, FwGenerateClip *clip, GError **error)
   return TRUE;
 }
 
+/* The model's files are read for their digests; what an interrupted run has finished is no work any more. */
+static gboolean
+load (FwGenerateJob *job, GError **error)
+{
+  gint64 work = fw_generate_files_work (job);
+  guint done = 0;
+  fw_generate_tell_phases (job, work);
+  if (work > 0)
+    fw_generate_begin_phase (job);
+  if (!fw_generate_settle (job, error))
+    return FALSE;
+  for (guint i = 0; i < job->clips->len; i++)
+    done += ((FwGenerateClip *) g_ptr_array_index (job->clips, i))->done;
+  if (done > 0)
+    fw_generate_tell_phases (job, 0);
+  return TRUE;
+}
+
+static gboolean
+make_clips (FwGenerateJob *job, GError **error)
+{
+  for (guint i = 0; i < job->clips->len; i++) {
+    FwGenerateClip *clip = g_ptr_array_index (job->clips, i);
+    if (clip->done)
+      tell_result (job, clip, clip->output);
+    else if (!make_clip (job, clip, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 gboolean
 fw_generate (const FwGenerateRequest *request, const FwJobEvents *events, GCancellable *cancellable, GError **error)
 {
   g_auto (FwGenerateJob) job = { .request = request, .events = events, .cancellable = cancellable };
-  if (!fw_generate_resolve (&job, error) || !fw_generate_lay_out (&job, error) || !fw_generate_plan (&job, error))
-    return FALSE;
-  fw_generate_tell_phases (&job);
-  if (!fw_generate_encode_texts (&job, error))
-    return FALSE;
-  for (guint i = 0; i < job.clips->len; i++) {
-    FwGenerateClip *clip = g_ptr_array_index (job.clips, i);
-    if (clip->done)
-      tell_result (&job, clip, clip->output);
-    else if (!make_clip (&job, clip, error))
-      return FALSE;
-  }
-  return TRUE;
+  return fw_generate_resolve (&job, error) && fw_generate_lay_out (&job, error) && fw_generate_plan (&job, error)
+         && load (&job, error) && fw_generate_encode_texts (&job, error) && make_clips (&job, error);
 }

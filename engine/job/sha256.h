@@ -7,3 +7,5 @@
  * while path, size and modification time are the same; that it cannot be read or written is no error. Any thread. Free with
  * g_free(). */
 char *fw_sha256_file (const char *path, GCancellable *cancellable, GError **error);
+/* How many bytes fw_sha256_file() would have to read: 0 where the cache knows the digest, or there is no such file. */
+gint64 fw_sha256_work (const char *path);

@@ -57,6 +57,7 @@ check "a folder's recipe is repeated with another seed" generate --from first --
 check "which shows what that seed shows" same third reseeded
 cp -r model other
 "$BUILD/tests/random-model" other width=64 depth=3 heads=4 size=64 frames=8 steps=6 seed=2
+check "another model is whole" "$CLI" models verify other
 sed 's|"model":"[^"]*"|"model":"'"$SCRATCH"'/other"|' clip.json >foreign.json
 exits "a recipe made with other weights is refused" 1 'not the file that the recipe was made with' "$CLI" generate --from foreign.json --output never.mp4
 
