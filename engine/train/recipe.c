@@ -107,7 +107,7 @@ override (JsonNode *root, const char *assignment, GError **error)
 /* --- stages --- */
 
 typedef struct {
-  int size, frames, batch, every;
+  int size, frames, batch, every, cache;
   double from;
 } RowNumbers;
 
@@ -116,10 +116,11 @@ static const FwConfigField row_fields[] = {
   { "frames", FW_CONFIG_INT, offsetof (RowNumbers, frames), 1, 1, 1024, FALSE },
   { "batch", FW_CONFIG_INT, offsetof (RowNumbers, batch), 1, 1, 4096, TRUE },
   { "every", FW_CONFIG_INT, offsetof (RowNumbers, every), 1, 1, 1 << 30, FALSE },
+  { "cache", FW_CONFIG_INT, offsetof (RowNumbers, cache), 1, 0, 1 << 28, FALSE },
   { "from", FW_CONFIG_DOUBLE, offsetof (RowNumbers, from), 1, 0, 1, FALSE },
   { NULL }
 };
-static const char *const row_keys[] = { "world", "size", "frames", "batch", "every", "from", "wording", NULL };
+static const char *const row_keys[] = { "world", "size", "frames", "batch", "every", "cache", "from", "wording", NULL };
 
 static gboolean
 read_row (JsonNode *node, FwTrainRow *row, const char *what, GError **error)
@@ -135,7 +136,7 @@ read_row (JsonNode *node, FwTrainRow *row, const char *what, GError **error)
     return refuse (error, "%s: the only world is “shapes”", what);
   if (wording != NULL && g_strcmp0 (wording, "mixed") != 0 && g_strcmp0 (wording, "canonical") != 0)
     return refuse (error, "%s: “wording” is canonical or mixed", what);
-  *row = (FwTrainRow) { numbers.size, numbers.frames, numbers.batch, numbers.every, numbers.from, g_strcmp0 (wording, "canonical") != 0 };
+  *row = (FwTrainRow) { numbers.size, numbers.frames, numbers.batch, numbers.every, numbers.cache, numbers.from, g_strcmp0 (wording, "canonical") != 0 };
   return TRUE;
 }
 

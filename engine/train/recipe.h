@@ -11,6 +11,7 @@ enum { FW_TRAIN_MAX_ROWS = 8 };
 /* One row of "data": what a batch is made of, and at which steps. */
 typedef struct {
   int size, frames, batch, every;
+  int cache;                 /* samples whose latents are encoded once; 0 = encode at every step */
   double from;               /* fraction of the steps after which the row takes part */
   gboolean mixed;            /* other wordings than the canonical one in half of the samples */
 } FwTrainRow;

@@ -10,6 +10,7 @@
 #include "engine/train/diffusion-init.h"
 #include "engine/train/diffusion-loss.h"
 #include "engine/train/frozen.h"
+#include "engine/train/latent-cache.h"
 #include "engine/train/shapes-batch.h"
 #include "engine/train/stage.h"
 
@@ -20,6 +21,8 @@ enum { PURPOSE_POSTERIOR = 1, PURPOSE_NOISE, PURPOSE_TIME, PURPOSE_DROPOUT, PURP
 typedef struct {
   FwFrozenVae *vae;
   FwFrozenText *text;
+  FwLatentCache *cache;      /* or NULL */
+  gint64 cached;             /* samples in it: a whole number of batches */
   FwShapesScene *scenes;
   float *images, *x0, *noise, *xt, *t, *rows, *states;
   gint32 *ids;
@@ -66,6 +69,13 @@ record_loss (FwGraph *graph, guint variant, gpointer data)
   return loss.total;
 }
 
+static gsize
+latent_size (const DiffusionStage *s, const FwTrainRow *row)
+{
+  gsize side = row->size / s->factor;
+  return (gsize) s->channels * row->frames * side * side;
+}
+
 /* The weight that makes noise prediction pay for errors of the clean latent, capped (as v-prediction with a cap would). */
 static double
 weight (const DiffusionStage *s, int index)
@@ -77,7 +87,7 @@ weight (const DiffusionStage *s, int index)
 static void
 add_noise (DiffusionStage *s, const FwTrainRow *row, Row *b, gint64 step)
 {
-  gsize per_sample = (gsize) s->channels * row->frames * (row->size / s->factor) * (row->size / s->factor);
+  gsize per_sample = latent_size (s, row);
   FwNoise time, draw;
   fw_noise_seed (&time, fw_stage_seed (s->stage, step, PURPOSE_TIME));
   fw_noise_seed (&draw, fw_stage_seed (s->stage, step, PURPOSE_NOISE));
@@ -136,17 +146,73 @@ encode_captions (DiffusionStage *s, const FwTrainRow *row, Row *b, gint64 step, 
   return TRUE;
 }
 
+/* Renders samples @first on and encodes them into b->x0; @draw numbers the posterior's noise. */
+static gboolean
+encode_pictures (DiffusionStage *s, const FwTrainRow *row, Row *b, guint64 first, gint64 draw, GError **error)
+{
+  fw_shapes_batch_render (row, s->stage->seed, first, s->context->device->pool, b->scenes, b->images);
+  const float *moments = fw_frozen_vae_encode (b->vae, b->images, s->context->cancellable, error);
+  if (moments == NULL)
+    return FALSE;
+  sample_latents (s, row, b, moments, draw);
+  return TRUE;
+}
+
+typedef struct { DiffusionStage *stage; guint row; } Encoding;
+
+static gboolean
+encode_for_cache (gpointer data, gint64 first, gint64 count, float *latents, GError **error)
+{
+  const Encoding *encoding = data;
+  DiffusionStage *s = encoding->stage;
+  const FwTrainRow *row = &s->stage->rows[encoding->row];
+  Row *b = &s->rows[encoding->row];
+  if (!encode_pictures (s, row, b, (guint64) first, first, error))
+    return FALSE;
+  memcpy (latents, b->x0, (gsize) count * latent_size (s, row) * sizeof (float));
+  return TRUE;
+}
+
+static gboolean
+open_cache (DiffusionStage *s, guint index, const FwTrainStage *vae, GError **error)
+{
+  const FwTrainRow *row = &s->stage->rows[index];
+  Row *b = &s->rows[index];
+  Encoding encoding = { s, index };
+  if (row->cache == 0)
+    return TRUE;
+  b->cached = ((gint64) row->cache + row->batch - 1) / row->batch * row->batch;
+  g_autofree char *vae_digest = fw_train_stage_digest (s->context->recipe, vae), *stage_digest = fw_train_stage_digest (s->context->recipe, s->stage);
+  g_autofree char *text = g_strconcat (vae_digest, stage_digest, NULL), *digest = g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
+  g_autofree char *name = g_strdup_printf ("%s.%u.latents", s->stage->name, index), *path = g_build_filename (s->context->folder, "state", name, NULL);
+  fw_job_message (s->context->events, "Stage “%s” encodes %" G_GINT64_FORMAT " samples, or reads them where it has", s->stage->name, b->cached);
+  b->cache = fw_latent_cache_open (path, digest, b->cached, (gint64) latent_size (s, row), row->batch, encode_for_cache, &encoding, error);
+  return b->cache != NULL;
+}
+
+/* Latents and scenes of a step's samples. */
+static gboolean
+take_samples (DiffusionStage *s, const FwTrainRow *row, Row *b, gint64 step, GError **error)
+{
+  guint64 first = fw_train_stage_first_sample (s->stage, step);
+  if (b->cache == NULL)
+    return encode_pictures (s, row, b, first, step, error);
+  for (int i = 0; i < row->batch; i++) {
+    guint64 sample = (first + (guint64) i) % (guint64) b->cached;
+    fw_shapes_draw (s->stage->seed, sample, FW_SHAPES_TRAINED, &b->scenes[i]);
+    fw_latent_cache_get (b->cache, sample, b->x0 + (gsize) i * latent_size (s, row));
+  }
+  return TRUE;
+}
+
 static gboolean
 batch (gpointer data, gint64 step, guint variant, GError **error)
 {
   DiffusionStage *s = data;
   const FwTrainRow *row = &s->stage->rows[variant];
   Row *b = &s->rows[variant];
-  fw_shapes_batch_render (row, s->stage->seed, fw_train_stage_first_sample (s->stage, step), s->context->device->pool, b->scenes, b->images);
-  const float *moments = fw_frozen_vae_encode (b->vae, b->images, s->context->cancellable, error);
-  if (moments == NULL)
+  if (!take_samples (s, row, b, step, error))
     return FALSE;
-  sample_latents (s, row, b, moments, step);
   add_noise (s, row, b, step);
   if (!encode_captions (s, row, b, step, error))
     return FALSE;
@@ -252,7 +318,7 @@ open_frozen (DiffusionStage *s, GError **error)
   g_autofree char *spiece = fw_stage_path (s->context, pieces, NULL);
   s->length = json_object_get_int_member_with_default (text->json, "length", 120);
   for (guint i = 0; i < s->stage->n_rows; i++)
-    if (!open_row (s, i, vae_path, text_path, spiece, error))
+    if (!open_row (s, i, vae_path, text_path, spiece, error) || !open_cache (s, i, vae, error))
       return FALSE;
   return TRUE;
 }
@@ -323,6 +389,7 @@ row_clear (Row *b)
 {
   fw_frozen_vae_free (b->vae);
   fw_frozen_text_free (b->text);
+  fw_latent_cache_free (b->cache);
   g_free (b->scenes);
   g_free (b->images);
   g_free (b->x0);
