@@ -4,6 +4,7 @@
 #include "engine/checkpoint/json-text.h"
 #include "engine/memory/file.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -90,8 +91,12 @@ static gboolean
 examine (const char *path, Subject *subject, GError **error)
 {
   struct stat status;
-  if (stat (path, &status) != 0 || !S_ISREG (status.st_mode)) {
-    g_set_error (error, FW_ERROR, FW_ERROR_IO, "Cannot open “%s” as a file", path);
+  if (stat (path, &status) != 0) {
+    g_set_error (error, FW_ERROR, FW_ERROR_IO, "Cannot open “%s”: %s", path, g_strerror (errno));
+    return FALSE;
+  }
+  if (!S_ISREG (status.st_mode)) {
+    g_set_error (error, FW_ERROR, FW_ERROR_IO, "“%s” is not a regular file; choose a file", path);
     return FALSE;
   }
   subject->path = g_canonicalize_filename (path, NULL);

@@ -63,7 +63,7 @@ broken "weights that are noise" 'transformer.safetensors' dd if=/dev/urandom of=
 broken "weights of another network" 'STDiT' cp $vae $weights
 broken "a VAE in the text encoder's place" 'T5' cp $vae model/text/model.safetensors
 broken "a FIFO as weights" 'regular file' bash -c "rm $weights; mkfifo $weights"
-broken "a FIFO as the vocabulary" 'as a file' bash -c 'rm model/text/spiece.model; mkfifo model/text/spiece.model'
+broken "a FIFO as the vocabulary" 'regular file' bash -c 'rm model/text/spiece.model; mkfifo model/text/spiece.model'
 broken "a FIFO as the card" 'regular file' bash -c 'rm model/model.json; mkfifo model/model.json'
 broken "a vocabulary that is noise" 'spiece.model' dd if=/dev/urandom of=model/text/spiece.model bs=1000 count=20 status=none
 

@@ -14,7 +14,8 @@ export -f compile_alone
 PACKAGE_FLAGS=$(pkg-config --cflags gio-unix-2.0 json-glib-1.0 gstreamer-1.0)
 export PACKAGE_FLAGS
 
-headers=$(find app engine kernels tests -name '*.h' | sort)
+# The list of entities is rows for the one file that includes it, which gives them their meaning.
+headers=$(find app engine kernels tests -name '*.h' ! -name html-entities-table.h | sort)
 failed=$(xargs -P "$(nproc)" -I HEADER bash -c 'compile_alone HEADER' <<<"$headers")
 while read -r header; do
   none "$header" "$(grep -qxF "$header" <<<"$failed" && cat "$SCRATCH/${header//\//-}.log")"

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What can be wrong around jobs: words, prompts, recipes, checkpoints and standard output. One clear line, exit 1 or 2.
+source "$ROOT/tests/tap.sh"
+cd "$SCRATCH" || exit 1
+"$BUILD/tests/random-model" model || exit 1
+mkfifo pipe
+: >empty
+printf '\xff\xfe' >latin
+printf '[%.0s' {1..100000} >deep
+
+refused () { # NAME CODE PATTERN OPTION...
+  local name=$1 code=$2 pattern=$3
+  shift 3
+  exits "$name" "$code" "$pattern" "$CLI" generate --model model/ "$@"
+}
+
+exits "an unknown command" 2 "unknown command “paint”" "$CLI" paint
+exits "an unknown option before the command" 2 "unknown command" "$CLI" --json
+refused "an unknown option" 2 "unknown option “--frame”" --prompt x --output a.mp4 --frame 3
+refused "an option without its value" 2 "--seed needs a value" --prompt x --output a.mp4 --seed
+refused "a flag with a value" 2 "--force takes no value" --prompt x --output a.mp4 --force=yes
+refused "a stray word" 2 "unexpected “y”" --prompt x --output a.mp4 y
+refused "no output" 2 "--output" --prompt x
+refused "no prompt" 2 "--prompt" --output a.mp4
+refused "an empty prompt" 2 "--prompt is empty" --prompt '' --output a.mp4
+refused "a prompt that is not UTF-8" 2 "UTF-8" --prompt $'\xff' --output a.mp4
+refused "two sources of prompts" 2 "exclude" --prompt x --prompts empty --output a.mp4
+refused "an unknown precision" 2 "one of auto, fp32, bf16" --prompt x --output a.mp4 --precision fp7
+for memory in 0 -5G nan 1Q 1e300; do
+  refused "--memory $memory" 2 "--memory takes bytes" --prompt x --output a.mp4 "--memory=$memory"
+done
+refused "prompts that are not there" 1 "nowhere" --prompts nowhere --output a.mp4
+refused "prompts from a FIFO" 1 "not a regular file" --prompts pipe --output a.mp4
+refused "prompts from a folder" 1 "not a regular file" --prompts model --output a.mp4
+refused "an empty file of prompts" 1 "no prompt" --prompts empty --output a.mp4
+refused "prompts that are not UTF-8" 1 "UTF-8" --prompts latin --output a.mp4
+refused "a recipe from a FIFO" 1 "" --from pipe --output a.mp4
+cp deep deep.json
+refused "a recipe nested too deeply" 1 "deep" --from deep.json --output a.mp4
+check "nothing was written in all this" test ! -e a.mp4
+
+exits "training by no recipe" 2 "--recipe" "$CLI" train
+exits "training by a recipe that is not there" 1 "nowhere" "$CLI" train --recipe nowhere
+exits "training by a FIFO" 1 "not a regular file" "$CLI" train --recipe pipe
+exits "training by a recipe nested too deeply" 1 "deep" "$CLI" train --recipe deep
+exits "training by an empty recipe" 1 "empty" "$CLI" train --recipe empty
+exits "training with a setting that is none" 2 "KEY=VALUE" "$CLI" train --recipe empty --set rate
+exits "training again and going on" 2 "exclude" "$CLI" train --recipe empty --resume --force
+
+exits "inspecting nothing" 2 "too few" "$CLI" inspect
+exits "inspecting what is not there" 1 "nowhere" "$CLI" inspect nowhere
+exits "inspecting a FIFO" 1 "not a regular file" "$CLI" inspect pipe
+exits "inspecting a device" 1 "not a regular file" "$CLI" inspect /dev/zero
+exits "inspecting an empty file" 1 "empty" "$CLI" inspect empty
+head -c 1000 model/transformer.safetensors >cut.safetensors
+exits "inspecting a cut checkpoint" 1 "cut" "$CLI" inspect cut.safetensors
+
+for command in --version "inspect model/transformer.safetensors" "models devices"; do
+  exits "$command on a full device" 1 "cannot write to standard output" bash -c "\"\$CLI\" $command >/dev/full"
+done
+exits "events on a full device" 1 "cannot write to standard output" \
+  bash -c '"$CLI" generate --model model/ --prompt x --output b.mp4 --json >/dev/full'
+finish
