@@ -97,7 +97,8 @@ fw_cli_run_job (FwCliJob job, gconstpointer request, gboolean json)
     g_set_error_literal (&run.error, FW_ERROR, FW_ERROR_CANCELLED, "stopped before it was done");
   }
   fw_progress_end (run.progress, run.error);
-  int code = run.done ? FW_EXIT_DONE : fw_cli_fail (run.error);
+  /* A job that was stopped since its events cannot be written fails for that reason, which main() tells. */
+  int code = run.done ? FW_EXIT_DONE : ferror (stdout) ? FW_EXIT_FAILED : fw_cli_fail (run.error);
   g_clear_error (&run.error);
   fw_progress_free (run.progress);
   g_object_unref (run.cancellable);

@@ -6,6 +6,8 @@ source "$ROOT/tests/tap.sh"
 cd "$SCRATCH" || exit 1
 export XDG_STATE_HOME=$SCRATCH/state
 "$BUILD/tests/random-model" model width=256 depth=4 heads=4 size=96 frames=16 steps=400 || exit 1
+job=
+trap '[[ -z $job ]] || kill -9 "$job" 2>/dev/null' EXIT
 
 start () { # runs in the background as $job until its second step
   rm -rf clip
@@ -19,7 +21,8 @@ start () { # runs in the background as $job until its second step
 }
 
 for signals in INT TERM HUP "INT INT" "INT TERM INT"; do
-  check "$signals: the job begins" start
+  start
+  check "$signals: the job begins" test $? -eq 0
   began=${EPOCHREALTIME/[.,]/}
   for signal in $signals; do
     kill "-$signal" "$job" 2>/dev/null
