@@ -5,7 +5,9 @@
 
 enum {
   TARGET_ROWS = 128,        /* of a block of A, which then lies in the second-level cache */
-  TARGET_COLUMNS = 512,     /* of a block of C, likewise */
+  TARGET_COLUMNS = 1024,    /* of a block of C, likewise */
+  FEW_BLOCKS = 8,           /* with no more blocks of rows than this, workers need blocks of columns */
+  FEW_COLUMNS = 512,        /* that are smaller */
   SPLIT_ROWS = 256,         /* the same where the depth is split and packing weighs more */
   SPLIT_COLUMNS = 256,
   TARGET_ITEMS = 16,        /* pieces of work wanted before the depth is split */
@@ -29,10 +31,10 @@ cut_rows_and_columns (FwGemm *gemm)
 {
   const FwMicroKernel *kernel = gemm->kernel;
   int64_t tiles = fw_ceil_div (gemm->rows, kernel->rows), most_rows = gemm->split_depth ? SPLIT_ROWS : TARGET_ROWS;
-  int64_t most_columns = gemm->split_depth ? SPLIT_COLUMNS : TARGET_COLUMNS;
   gemm->row_blocks = fw_ceil_div (gemm->rows, most_rows);
   gemm->block_rows = fw_ceil_div (tiles, gemm->row_blocks) * kernel->rows;
   gemm->row_blocks = fw_ceil_div (gemm->rows, gemm->block_rows);
+  int64_t most_columns = gemm->split_depth ? SPLIT_COLUMNS : gemm->row_blocks > FEW_BLOCKS ? TARGET_COLUMNS : FEW_COLUMNS;
   gemm->panels = fw_ceil_div (gemm->columns, kernel->columns);
   gemm->column_blocks = fw_ceil_div (gemm->columns, most_columns);
   gemm->block_columns = fw_ceil_div (gemm->panels, gemm->column_blocks) * kernel->columns;
@@ -180,6 +182,8 @@ multiply_range (void *context, int64_t begin, int64_t end, int worker)
     for (int64_t block = first; block < past; block++) {
       int64_t depth = depth_of_block (gemm, block), padded = fw_round_up (depth, kernel->step);
       gemm->pack_a (gemm, piece.batch, piece.row, piece.rows, block * gemm->block_depth, depth, padded, a);
+      if (gemm->see_a && piece.column == 0)
+        gemm->see_a (gemm, piece.batch, piece.segment, piece.row, piece.rows, block * gemm->block_depth, depth);
       multiply_depth_block (gemm, &piece, block, padded, a, c, panel, block > first);
     }
     if (gemm->segments == 1)

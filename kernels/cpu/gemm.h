@@ -18,6 +18,9 @@ typedef struct FwGemm {
                   int64_t padded, char *to);
   void (*pack_b) (const struct FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth,
                   int64_t padded, int64_t panel_depth, char *to);
+  /* May be NULL. Called once for every block of A, soon after it was packed, its depth blocks in order within a segment. */
+  void (*see_a) (const struct FwGemm *gemm, int64_t batch, int64_t segment, int64_t first, int64_t count, int64_t start,
+                 int64_t depth);
   /* Takes a finished piece of C, @rows x @columns from (@row, @column), and may change it. */
   void (*finish) (const struct FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns,
                   float *c, int64_t c_stride);

@@ -7,7 +7,6 @@
 #include "kernels/cpu/row-math.h"
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/run.h"
-#include "kernels/cpu/sums.h"
 
 enum { Y, X, H, GATE, PRE, LINEAR_TENSORS }; /* the tensors walked */
 
@@ -65,6 +64,30 @@ add_residual (const FwKernelCall *call, const Linear *linear, const FwCursor *cu
   }
 }
 
+/* y = c + bias, the commonest ending, in one pass. */
+static void
+store_with_bias (const FwTensor *y, int64_t offset, const float *bias, const float *c, int64_t columns)
+{
+  if (y->dtype == FW_DTYPE_F32) {
+    float *to = (float *) y->data + offset;
+    for (int64_t i = 0; i < columns; i += VEC)
+      row_store (to, i, columns, row_load (c, i, columns) + row_load (bias, i, columns));
+    return;
+  }
+  uint16_t *to = (uint16_t *) y->data + offset;
+  int64_t i = 0;
+  for (; i + VEC <= columns; i += VEC)
+    vec_store_bf16 (to + i, vec_load (c + i) + vec_load (bias + i));
+  if (i < columns)
+    vec_store_bf16_part (to + i, row_load (c, i, columns) + row_load (bias, i, columns), columns - i);
+}
+
+static bool
+is_plain (const FwTensor *tensor, FwDtype dtype)
+{
+  return fw_present (tensor) && tensor->dtype == dtype;
+}
+
 static void
 linear_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns, float *c,
                int64_t c_stride)
@@ -72,9 +95,16 @@ linear_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int
   const Linear *linear = gemm->operands;
   const FwKernelCall *call = gemm->call;
   const FwTensor *bias = &call->in[2], *y = &call->out[0], *pre = &call->out[1];
+  bool plain = is_plain (bias, FW_DTYPE_F32) && (bias->stride[0] == 1 || bias->dim[0] == 1) && !linear->function->apply
+               && !fw_present (pre) && !fw_present (&call->in[3]) && !fw_present (&call->in[4])
+               && (is_plain (y, FW_DTYPE_F32) || is_plain (y, FW_DTYPE_BF16));
   FwCursor cursor;
   fw_rows_seek (&linear->rows, row, &cursor);
   for (int64_t r = 0; r < rows; r++, c += c_stride, fw_rows_next (&linear->rows, &cursor)) {
+    if (plain) {
+      store_with_bias (y, cursor.offset[Y] + column, (const float *) bias->data + column, c, columns);
+      continue;
+    }
     for (int64_t start = 0; fw_present (bias) && start < columns; start += FW_RUN) {
       int64_t count = FW_MIN (columns - start, FW_RUN), step = bias->stride[0];
       fw_run_add (bias, (column + start) * step, step, count, c + start);
@@ -120,24 +150,43 @@ fw_linear_run (const FwKernelCall *call)
 
 enum { DY, GRAD_X, GRAD_TENSORS };
 
+typedef struct {
+  FwRows rows;
+  float *bias_sums; /* [segments][rows of dw] */
+} GradWeight;
+
 static void
 grad_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded,
              char *to)
 {
+  const GradWeight *grad = gemm->operands;
   const FwTensor *dy = &gemm->call->in[1];
   int64_t offset[FW_MAX_BLOCK_DEPTH];
-  fw_rows_offsets (gemm->operands, DY, start, depth, offset);
+  fw_rows_offsets (&grad->rows, DY, start, depth, offset);
   FwLines lines = { .data = dy->data, .dtype = dy->dtype, .offset = offset, .step = 1 };
   fw_pack_rows_across (gemm->kernel, to, &lines, first, count, depth, padded);
+}
+
+/* The column sums of dy are taken while the block is in the cache. */
+static void
+grad_see_a (const FwGemm *gemm, int64_t batch, int64_t segment, int64_t first, int64_t count, int64_t start, int64_t depth)
+{
+  const GradWeight *grad = gemm->operands;
+  float *sums = grad->bias_sums + segment * gemm->rows + first;
+  FwCursor cursor;
+  fw_rows_seek (&grad->rows, start, &cursor);
+  for (int64_t i = 0; i < depth; i++, fw_rows_next (&grad->rows, &cursor))
+    fw_run_add (&gemm->call->in[1], cursor.offset[DY] + first, 1, count, sums);
 }
 
 static void
 grad_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded,
              int64_t panel_depth, char *to)
 {
+  const GradWeight *grad = gemm->operands;
   const FwTensor *x = &gemm->call->in[0];
   int64_t offset[FW_MAX_BLOCK_DEPTH];
-  fw_rows_offsets (gemm->operands, GRAD_X, start, depth, offset);
+  fw_rows_offsets (&grad->rows, GRAD_X, start, depth, offset);
   FwLines lines = { .data = x->data, .dtype = x->dtype, .offset = offset, .step = 1 };
   fw_pack_columns_across (gemm->kernel, to, panel_depth, &lines, first, count, depth, padded);
 }
@@ -147,65 +196,47 @@ grad_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64
              int64_t c_stride)
 {
   const FwTensor *dw = &gemm->call->out[0];
-  for (int64_t r = 0; r < rows; r++)
+  for (int64_t r = 0; fw_present (dw) && r < rows; r++)
     fw_run_store (dw, (row + r) * dw->stride[0] + column, columns, c + r * c_stride);
 }
 
-static void
-bias_add (const FwSums *sums, const int64_t *offset, int64_t count, float *const *sum, float *work)
-{
-  fw_run_add (&sums->call->in[1], offset[0], sums->kept.step[0], count, sum[0]);
-}
-
-/* Where the columns begin follows from the walked tensor, whose step along the row is 1. */
-static void
-bias_finish (const FwSums *sums, const int64_t *offset, int64_t count, float *const *sum)
-{
-  fw_run_store (&sums->call->out[1], offset[0], count, sum[0]);
-}
-
 static size_t
-plan_bias (FwSums *sums, const FwKernelCall *call)
-{
-  const FwTensor *dy = &call->in[1];
-  *sums = (FwSums) { .call = call, .add = bias_add, .finish = bias_finish };
-  return fw_sums_init (sums, 1, &dy, (1u << (dy->rank - 1)) - 1u);
-}
-
-static size_t
-plan_grad (FwGemm *gemm, FwRows *rows, const FwKernelCall *call)
+plan_grad (FwGemm *gemm, GradWeight *grad, const FwKernelCall *call)
 {
   const FwTensor *x = &call->in[0], *dy = &call->in[1];
-  fw_rows_init (rows, GRAD_TENSORS, (const FwTensor *[]) { dy, x }, false);
+  fw_rows_init (&grad->rows, GRAD_TENSORS, (const FwTensor *[]) { dy, x }, false);
   bool bf16 = x->dtype == FW_DTYPE_BF16 || dy->dtype == FW_DTYPE_BF16;
   *gemm = (FwGemm) { .call = call, .kernel = fw_micro_for (bf16 ? FW_DTYPE_BF16 : FW_DTYPE_F32), .batches = 1,
-                     .rows = dy->dim[dy->rank - 1], .columns = x->dim[x->rank - 1], .depth = rows->rows, .split_depth = true,
-                     .operands = rows, .pack_a = grad_pack_a, .pack_b = grad_pack_b, .finish = grad_finish };
-  return fw_gemm_plan (gemm);
+                     .rows = dy->dim[dy->rank - 1], .columns = x->dim[x->rank - 1], .depth = grad->rows.rows, .split_depth = true,
+                     .operands = grad, .pack_a = grad_pack_a, .pack_b = grad_pack_b, .finish = grad_finish };
+  size_t bytes = (size_t) fw_round_up ((int64_t) fw_gemm_plan (gemm), 64);
+  grad->bias_sums = (float *) (void *) ((char *) call->scratch + bytes);
+  return bytes + (size_t) (gemm->segments * gemm->rows) * sizeof (float);
 }
 
 size_t
 fw_linear_grad_weight_scratch (const FwKernelCall *call)
 {
   FwGemm gemm;
-  FwRows rows;
-  FwSums sums;
-  size_t product = plan_grad (&gemm, &rows, call), bias = plan_bias (&sums, call);
-  return FW_MAX (product, bias);
+  GradWeight grad;
+  return plan_grad (&gemm, &grad, call);
 }
 
 void
 fw_linear_grad_weight_run (const FwKernelCall *call)
 {
-  if (fw_present (&call->out[1])) {
-    FwSums sums;
-    plan_bias (&sums, call);
-    fw_sums_run (&sums);
+  FwGemm gemm;
+  GradWeight grad;
+  const FwTensor *dbias = &call->out[1];
+  plan_grad (&gemm, &grad, call);
+  if (fw_present (dbias)) {
+    gemm.see_a = grad_see_a;
+    memset (grad.bias_sums, 0, (size_t) (gemm.segments * gemm.rows) * sizeof (float));
   }
-  if (fw_present (&call->out[0])) {
-    FwGemm gemm;
-    FwRows rows;
-    plan_grad (&gemm, &rows, call);
-    fw_gemm_run (&gemm);
-  }
+  fw_gemm_run (&gemm);
+  if (!fw_present (dbias))
+    return;
+  for (int64_t segment = 1; segment < gemm.segments; segment++)
+    row_add (grad.bias_sums + segment * gemm.rows, grad.bias_sums, gemm.rows);
+  fw_run_store (dbias, 0, gemm.rows, grad.bias_sums);
 }

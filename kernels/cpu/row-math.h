@@ -20,36 +20,51 @@ row_store (float *y, int64_t i, int64_t count, FwVec value)
     vec_store_part (y + i, value, count - i);
 }
 
+/* Four sums side by side hide the latency of the additions. */
 VEC_INLINE float
 row_sum (const float *x, int64_t count)
 {
-  FwVec sum = vec_zero ();
-  for (int64_t i = 0; i < count; i += VEC)
-    sum = sum + row_load (x, i, count);
-  return vec_sum (sum);
+  FwVec sum[4] = { vec_zero (), vec_zero (), vec_zero (), vec_zero () };
+  int64_t i = 0;
+  for (; i + 4 * VEC <= count; i += 4 * VEC)
+    for (int k = 0; k < 4; k++)
+      sum[k] = sum[k] + vec_load (x + i + k * VEC);
+  for (; i < count; i += VEC)
+    sum[0] = sum[0] + row_load (x, i, count);
+  return vec_sum ((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
 VEC_INLINE float
 row_dot (const float *x, const float *y, int64_t count)
 {
-  FwVec sum = vec_zero ();
-  for (int64_t i = 0; i < count; i += VEC)
-    sum = vec_fma (row_load (x, i, count), row_load (y, i, count), sum);
-  return vec_sum (sum);
+  FwVec sum[4] = { vec_zero (), vec_zero (), vec_zero (), vec_zero () };
+  int64_t i = 0;
+  for (; i + 4 * VEC <= count; i += 4 * VEC)
+    for (int k = 0; k < 4; k++)
+      sum[k] = vec_fma (vec_load (x + i + k * VEC), vec_load (y + i + k * VEC), sum[k]);
+  for (; i < count; i += VEC)
+    sum[0] = vec_fma (row_load (x, i, count), row_load (y, i, count), sum[0]);
+  return vec_sum ((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
 /* Sum of (x - centre)^2. */
 VEC_INLINE float
 row_spread (const float *x, int64_t count, float centre)
 {
-  FwVec sum = vec_zero (), middle = vec_set (centre);
-  for (int64_t i = 0; i < count; i += VEC) {
+  FwVec sum[4] = { vec_zero (), vec_zero (), vec_zero (), vec_zero () }, middle = vec_set (centre);
+  int64_t i = 0;
+  for (; i + 4 * VEC <= count; i += 4 * VEC)
+    for (int k = 0; k < 4; k++) {
+      FwVec apart = vec_load (x + i + k * VEC) - middle;
+      sum[k] = vec_fma (apart, apart, sum[k]);
+    }
+  for (; i < count; i += VEC) {
     FwVec apart = row_load (x, i, count) - middle;
     if (i + VEC > count)
       apart = vec_keep (apart, count - i);
-    sum = vec_fma (apart, apart, sum);
+    sum[0] = vec_fma (apart, apart, sum[0]);
   }
-  return vec_sum (sum);
+  return vec_sum ((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
 /* The largest element, at least @least. */
