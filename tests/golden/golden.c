@@ -124,6 +124,27 @@ golden_compare_io (GoldenCase *golden, const char *name, const float *got, gsize
   return golden_compare (golden, name, got, want, count, atol, rtol);
 }
 
+void
+golden_drift (GoldenCase *golden, const char *name, const float *got, const float *exact, gsize count)
+{
+  double worst = 0, largest = 0, squares = 0, exact_squares = 0;
+  g_autofree char *bound = g_strconcat ("bf16_drift.", name, NULL);
+  g_autofree char *max_path = g_strconcat (bound, ".max", NULL), *rms_path = g_strconcat (bound, ".rms", NULL);
+  double max_bound = golden_number (golden, max_path, INFINITY), rms_bound = golden_number (golden, rms_path, INFINITY);
+  for (gsize i = 0; i < count; i++) {
+    double difference = fabs ((double) got[i] - exact[i]);
+    worst = difference <= worst ? worst : difference;
+    largest = MAX (largest, fabs (exact[i]));
+    squares += difference * difference;
+    exact_squares += (double) exact[i] * exact[i];
+  }
+  double max = worst / largest, rms = sqrt (squares / exact_squares);
+  gboolean passed = isfinite (rms) && max <= max_bound && rms <= rms_bound;
+  golden->compared++;
+  golden->failed += !passed;
+  g_print ("  %s %-44s max %.3e  rms %.3e  (bf16 drift; at most %g, %g)\n", passed ? "ok  " : "FAIL", name, max, rms, max_bound, rms_bound);
+}
+
 gboolean
 golden_check (GoldenCase *golden, gboolean passed, const char *format, ...)
 {

@@ -31,5 +31,9 @@ gboolean golden_compare (GoldenCase *golden, const char *name, const float *got,
 gboolean golden_compare_doubles (GoldenCase *golden, const char *name, const double *got, const double *want, gsize count, double atol, double rtol);
 /* As above against the tensor @name of io.safetensors, whose element count must be @count. */
 gboolean golden_compare_io (GoldenCase *golden, const char *name, const float *got, gsize count, double atol, double rtol);
+/* How far bf16 moves the result @name: prints the largest difference as a share of the largest @exact, and the root mean square
+ * difference as a share of that of @exact. Counts a failure where case.json states bounds ("bf16_drift.NAME.max", ".rms") and
+ * one is passed, or where @got is not finite; a case that states none is only measured. */
+void golden_drift (GoldenCase *golden, const char *name, const float *got, const float *exact, gsize count);
 /* Records a check that is not a tensor; @format says what was wrong. */
 gboolean golden_check (GoldenCase *golden, gboolean passed, const char *format, ...) G_GNUC_PRINTF (3, 4);

@@ -5,13 +5,13 @@
 #include "engine/graph/rewrite.h"
 
 gboolean
-golden_model_init (GoldenModel *model, GoldenCase *golden, const char *file, const FwNameTable *names, GError **error)
+golden_model_init (GoldenModel *model, GoldenCase *golden, const char *file, const FwNameTable *names, FwDtype compute, GError **error)
 {
   g_autofree char *path = golden_path (golden, file);
   FwCheckpoint *checkpoint = fw_checkpoint_open (path, error);
   if (checkpoint == NULL)
     return FALSE;
-  *model = (GoldenModel) { .graph = fw_graph_new (FW_DTYPE_F32), .weights = fw_weights_new (checkpoint, names) };
+  *model = (GoldenModel) { .graph = fw_graph_new (compute), .weights = fw_weights_new (checkpoint, names) };
   fw_graph_set_weights (model->graph, fw_weights_source (model->weights));
   model->device = fw_device_new_cpu (NULL, 0, error);
   return model->device != NULL;
@@ -26,7 +26,8 @@ golden_model_plan (GoldenModel *model, GError **error)
   model->exec = model->plan != NULL ? fw_exec_new (model->plan, model->device, NULL, error) : NULL;
   if (model->exec == NULL)
     return FALSE;
-  fw_weights_bind (model->weights, model->exec);
+  if (model->weights != NULL)
+    fw_weights_bind (model->weights, model->exec);
   return TRUE;
 }
 

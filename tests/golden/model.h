@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the model runners share: a network recorded in fp32, bound to a case's weights and inputs, and run. */
+ * What the model runners share: a network recorded in fp32 or bf16, bound to a case's weights and inputs, and run. */
 #pragma once
 #include "engine/model/stdit.h"
 #include "engine/model/weights.h"
@@ -13,9 +13,9 @@ typedef struct {
   FwExec *exec;
 } GoldenModel;
 
-/* Opens @file of the case as weights. */
-gboolean golden_model_init (GoldenModel *model, GoldenCase *golden, const char *file, const FwNameTable *names, GError **error);
-/* Fuses, plans and binds what was recorded. */
+/* Opens @file of the case as weights of a graph that computes in @compute. */
+gboolean golden_model_init (GoldenModel *model, GoldenCase *golden, const char *file, const FwNameTable *names, FwDtype compute, GError **error);
+/* Fuses, plans and binds what was recorded (weights may be NULL, then nothing is bound). */
 gboolean golden_model_plan (GoldenModel *model, GError **error);
 void golden_model_clear (GoldenModel *model);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GoldenModel, golden_model_clear)

@@ -12,16 +12,17 @@ config_of (GoldenCase *golden)
   return json_object_get_object_member (golden->json, "config");
 }
 
-static gboolean
-encode (GoldenCase *golden, const char *weights, GError **error)
+/* Runs the encoder and returns its states, to be freed with g_free(). */
+static float *
+run_t5 (GoldenCase *golden, const char *weights, FwDtype compute, gint64 *n_states, GError **error)
 {
   g_auto (GoldenModel) model = { 0 };
   FwT5Config config;
-  FwTensor shape, out_shape;
-  if (!fw_t5_config_read (&config, config_of (golden), golden->folder, error) || !golden_model_init (&model, golden, weights, &fw_names_t5, error))
-    return FALSE;
+  FwTensor shape;
+  if (!fw_t5_config_read (&config, config_of (golden), golden->folder, error) ||
+      !golden_model_init (&model, golden, weights, &fw_names_t5, compute, error))
+    return NULL;
   g_autofree gint64 *wide = golden_integers (golden, "input_ids", &shape);
-  g_autofree float *want = golden_floats (golden, "last_hidden_state", &out_shape);
   gint64 count = fw_tensor_count (&shape), length = shape.dim[1];
   g_autofree gint32 *ids = g_new (gint32, count);
   for (gint64 i = 0; i < count; i++)
@@ -31,13 +32,26 @@ encode (GoldenCase *golden, const char *weights, GError **error)
                                 fw_external (model.graph, "mask", FW_DTYPE_U8, 2, shape.dim));
   fw_keep (model.graph, "states", states);
   if (!golden_model_plan (&model, error))
-    return FALSE;
+    return NULL;
   fw_exec_bind (model.exec, "ids", ids);
   fw_exec_bind (model.exec, "mask", mask);
   if (!fw_exec_run (model.exec, NULL, NULL, NULL, error))
+    return NULL;
+  *n_states = fw_tensor_count (&fw_graph_named (model.graph, "states")->layout);
+  return g_memdup2 (fw_exec_data (model.exec, "states"), *n_states * sizeof (float));
+}
+
+static gboolean
+encode (GoldenCase *golden, const char *weights, GError **error)
+{
+  gint64 count;
+  g_autofree float *states = run_t5 (golden, weights, FW_DTYPE_F32, &count, error);
+  g_autofree float *rounded = states != NULL ? run_t5 (golden, weights, FW_DTYPE_BF16, &count, error) : NULL;
+  if (rounded == NULL)
     return FALSE;
-  golden_compare (golden, "last_hidden_state", fw_exec_data (model.exec, "states"), want, fw_tensor_count (&out_shape),
-                  golden_number (golden, "tolerance.fp32_abs", 2e-5), golden_number (golden, "tolerance.rel", 0));
+  golden_compare_io (golden, "last_hidden_state", states, count, golden_number (golden, "tolerance.fp32_abs", 2e-5),
+                     golden_number (golden, "tolerance.rel", 0));
+  golden_drift (golden, "last_hidden_state", rounded, states, count);
   return TRUE;
 }
 
@@ -56,11 +70,11 @@ run_t5_sharded (GoldenCase *golden, GError **error)
 /* Runs one direction of the VAE on @input and returns its result, to be freed with g_free(). */
 static float *
 run_vae (GoldenCase *golden, const char *weights, const FwSdVaeConfig *config, FwVal (*record) (FwGraph *, const FwSdVaeConfig *, FwVal),
-         const char *input, gint64 *count, GError **error)
+         const char *input, FwDtype compute, gint64 *count, GError **error)
 {
   g_auto (GoldenModel) model = { 0 };
   FwTensor shape;
-  if (!golden_model_init (&model, golden, weights, &fw_names_sd_vae, error))
+  if (!golden_model_init (&model, golden, weights, &fw_names_sd_vae, compute, error))
     return NULL;
   g_autofree float *x = golden_floats (golden, input, &shape);
   FwVal out = record (model.graph, config, fw_external (model.graph, "x", FW_DTYPE_F32, shape.rank, shape.dim));
@@ -83,8 +97,8 @@ check_vae (GoldenCase *golden, const char *weights, GError **error)
   double atol = golden_number (golden, "tolerance.fp32_abs", 5e-5), rtol = golden_number (golden, "tolerance.rel", 0);
   if (!fw_sd_vae_config_read (&config, config_of (golden), golden->folder, error))
     return FALSE;
-  g_autofree float *moments = run_vae (golden, weights, &config, fw_sd_vae_encode, "image", &n_moments, error);
-  g_autofree float *decoded = moments != NULL ? run_vae (golden, weights, &config, fw_sd_vae_decode, "decode_in", &n_decoded, error) : NULL;
+  g_autofree float *moments = run_vae (golden, weights, &config, fw_sd_vae_encode, "image", FW_DTYPE_F32, &n_moments, error);
+  g_autofree float *decoded = moments != NULL ? run_vae (golden, weights, &config, fw_sd_vae_decode, "decode_in", FW_DTYPE_F32, &n_decoded, error) : NULL;
   if (decoded == NULL)
     return FALSE;
   golden_compare_io (golden, "decoded", decoded, n_decoded, atol, rtol);
@@ -107,10 +121,31 @@ check_vae (GoldenCase *golden, const char *weights, GError **error)
   return TRUE;
 }
 
+/* How far bf16 moves both directions. */
+static gboolean
+check_vae_drift (GoldenCase *golden, const char *weights, GError **error)
+{
+  static const struct { const char *name, *input; FwVal (*record) (FwGraph *, const FwSdVaeConfig *, FwVal); } ways[] = {
+    { "moments", "image", fw_sd_vae_encode }, { "decoded", "decode_in", fw_sd_vae_decode },
+  };
+  FwSdVaeConfig config;
+  if (!fw_sd_vae_config_read (&config, config_of (golden), golden->folder, error))
+    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (ways); i++) {
+    gint64 count;
+    g_autofree float *exact = run_vae (golden, weights, &config, ways[i].record, ways[i].input, FW_DTYPE_F32, &count, error);
+    g_autofree float *rounded = exact != NULL ? run_vae (golden, weights, &config, ways[i].record, ways[i].input, FW_DTYPE_BF16, &count, error) : NULL;
+    if (rounded == NULL)
+      return FALSE;
+    golden_drift (golden, ways[i].name, rounded, exact, count);
+  }
+  return TRUE;
+}
+
 static gboolean
 run_sd_layout (GoldenCase *golden, GError **error)
 {
-  return check_vae (golden, "weights.safetensors", error);
+  return check_vae (golden, "weights.safetensors", error) && check_vae_drift (golden, "weights.safetensors", error);
 }
 
 /* The same network under every naming the folder ships. */

@@ -186,7 +186,7 @@ run_sampling (GoldenCase *golden, const Recording *recording, GError **error)
   }
   g_free (golden_floats (golden, "in.z", &z));
   golden_stdit_config (golden, &config);
-  return golden_model_init (&run.model, golden, "weights.safetensors", NULL, error)
+  return golden_model_init (&run.model, golden, "weights.safetensors", NULL, FW_DTYPE_F32, error)
          && open_sampler (&run, golden, &config, &z, error)
          && read_captions (&run, golden, &y, error)
          && open_model (&run, golden, &config, &z, &y, error)

@@ -5,6 +5,7 @@
 
 extern const GoldenRunner golden_checkpoint_runners[];  /* run-checkpoint.c: safetensors, pth */
 extern const GoldenRunner golden_encoder_runners[];     /* run-encoders.c: T5, SD VAE */
+extern const GoldenRunner golden_full_width_runners[]; /* run-full-width.c: networks at their released width */
 extern const GoldenRunner golden_position_runners[];    /* run-position.c: patches, positions, timesteps, buckets */
 extern const GoldenRunner golden_sample_runners[];      /* run-sample.c: noise, diffusion tables and losses */
 extern const GoldenRunner golden_sampling_runners[];    /* run-sampling.c: whole sampling runs */
@@ -16,6 +17,7 @@ extern const GoldenRunner golden_train_runners[];       /* run-train.c: learning
 static const GoldenRunner *const golden_families[] = {
   golden_checkpoint_runners,
   golden_encoder_runners,
+  golden_full_width_runners,
   golden_position_runners,
   golden_sample_runners,
   golden_sampling_runners,
