@@ -27,12 +27,13 @@ check_digest (const FwGenerateJob *job, guint index, const char *path, const cha
   const FwRecipeFile *made_with = from != NULL && index < from->files->len ? from->files->pdata[index] : NULL;
   const char *card_says = g_hash_table_lookup (job->card->sha256, path);
   if (made_with != NULL && strcmp (made_with->sha256, digest) != 0) {
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” is not the file that the recipe was made with; say --model %s to use it all the same",
-                 path, job->base->model);
+    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT,
+                 "“%s” is not the file that the recipe was made with; say --model %s to use it all the same", path, job->base->model);
     return FALSE;
   }
   if (card_says != NULL && strcmp (card_says, digest) != 0) {
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” is damaged or was replaced: its sha256 is not the one in the model card", path);
+    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT,
+                 "“%s” is damaged or was replaced: its sha256 is not the one in the model card", path);
     return FALSE;
   }
   return TRUE;
@@ -71,8 +72,9 @@ find_finished (FwGenerateClip *clip)
   const char *const outputs[] = { clip->output, webm };
   for (gsize i = 0; i < G_N_ELEMENTS (outputs); i++) {
     g_autofree char *beside = fw_sidecar_path (outputs[i]);
-    gboolean folder = g_file_test (inside, G_FILE_TEST_EXISTS);
-    g_autoptr (FwRecipe) recipe = g_file_test (outputs[i], G_FILE_TEST_EXISTS) ? fw_recipe_read (folder ? inside : beside, NULL) : NULL;
+    if (!g_file_test (outputs[i], G_FILE_TEST_EXISTS))
+      continue;
+    g_autoptr (FwRecipe) recipe = fw_recipe_read (g_file_test (inside, G_FILE_TEST_EXISTS) ? inside : beside, NULL);
     if (recipe == NULL || !fw_recipe_equal (recipe, clip->recipe))
       continue;
     if (i > 0) {
@@ -98,7 +100,8 @@ check_journal (const FwGenerateClip *clip, GError **error)
   if (fw_recipe_equal (recipe, clip->recipe))
     return TRUE;
   g_set_error (error, FW_ERROR, FW_ERROR_INVALID,
-               "The interrupted run that would have written “%s” had other settings; repeat them, or start again without --resume", clip->output);
+               "The interrupted run that would have written “%s” had other settings; repeat them, or start again without --resume",
+               clip->output);
   return FALSE;
 }
 

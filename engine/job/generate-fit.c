@@ -42,7 +42,8 @@ fw_generate_refuse (FwGenerateJob *job, gint64 budget, GError **error)
       g_string_append_printf (advice, "--frames %d", fewer);
   }
   for (gsize i = 0; i < G_N_ELEMENTS (shares); i++) {
-    int narrow = shrink (width, factor * denoiser->patch[2], shares[i]), low = shrink (height, factor * denoiser->patch[1], shares[i]);
+    int narrow = shrink (width, factor * denoiser->patch[2], shares[i]);
+    int low = shrink (height, factor * denoiser->patch[1], shares[i]);
     if ((narrow < width || low < height) && fits (job, frames, narrow, low, budget, &other)) {
       g_string_append_printf (advice, "%s--size %dx%d", advice->len > 0 ? " or " : "", narrow, low);
       break;
@@ -54,7 +55,7 @@ fw_generate_refuse (FwGenerateJob *job, gint64 budget, GError **error)
     g_autofree char *least = g_format_size_full ((guint64) other, G_FORMAT_SIZE_IEC_UNITS);
     g_string_append_printf (advice, "even the smallest clip of this model needs %s", least);
   }
-  g_set_error (error, FW_ERROR, FW_ERROR_MEMORY, "A clip of %d frames of %dx%d needs %s, but %s may be used: %s", frames, width, height,
-               wanted, allowed, advice->str);
+  g_set_error (error, FW_ERROR, FW_ERROR_MEMORY, "A clip of %d frames of %dx%d needs %s, but %s may be used: %s",
+               frames, width, height, wanted, allowed, advice->str);
   return FALSE;
 }

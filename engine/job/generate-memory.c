@@ -19,8 +19,9 @@ gsize
 fw_generate_sample_bytes (const FwGenerateJob *job, int rows)
 {
   const FwNetworkTraits *traits = &job->network[FW_ROLE_DENOISER]->traits;
-  gsize positions = (gsize) job->latent[0] * job->latent[1] * job->latent[2], text = (gsize) job->caption_length * traits->caption_width;
-  return (gsize) rows * ((positions * (traits->channels + traits->out_channels) + text + 1) * sizeof (float) + (gsize) job->caption_length);
+  gsize positions = (gsize) job->latent[0] * job->latent[1] * job->latent[2], length = (gsize) job->caption_length;
+  gsize floats = positions * (traits->channels + traits->out_channels) + length * traits->caption_width + 1;
+  return (gsize) rows * (floats * sizeof (float) + length);
 }
 
 /* The texts that were encoded, the null caption among them. */
@@ -31,18 +32,20 @@ caption_bytes (const FwGenerateJob *job)
   return (gint64) (job->clips->len + 2) * traits->caption_length * traits->caption_width * (gint64) sizeof (float);
 }
 
-/* The sampler's state is held three times while it is written to the journal: as it is, as bytes, and as the file's pages. */
+/* The sampler's state is held twice while it is written to the journal: as it is, and as bytes. */
 static gint64
 sampling_bytes (const FwGenerateJob *job, const FwSampler *sampler)
 {
-  return stage_bytes (&job->sample) + (gint64) fw_generate_sample_bytes (job, fw_sampler_rows (sampler)) + 2 * (gint64) fw_sampler_bytes (sampler);
+  gsize batch = fw_generate_sample_bytes (job, fw_sampler_rows (sampler));
+  return stage_bytes (&job->sample) + (gint64) (batch + 2 * fw_sampler_bytes (sampler));
 }
 
 static gint64
 decoding_bytes (const FwGenerateJob *job)
 {
   gint64 pixels = (gint64) job->base->width * job->base->height * 3;
-  gint64 latent = (gint64) job->latent[0] * job->latent[1] * job->latent[2] * job->network[FW_ROLE_IMAGE]->traits.channels * (gint64) sizeof (float);
+  gint64 positions = (gint64) job->latent[0] * job->latent[1] * job->latent[2];
+  gint64 latent = positions * job->network[FW_ROLE_IMAGE]->traits.channels * (gint64) sizeof (float);
   return stage_bytes (&job->decode) + 2 * latent + pixels * (job->way.decode_frames + MAX (VIDEO_SLOTS, PNG_COPIES));
 }
 

@@ -155,7 +155,8 @@ check_outputs (FwGenerateJob *job, GError **error)
     if (notice != NULL)
       fw_job_message (job->events, "%s", notice);
     if (!spec.overwrite && g_file_test (clip->output, G_FILE_TEST_EXISTS)) {
-      g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "“%s” exists; choose another name, or allow replacing it (--force)", clip->output);
+      g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "“%s” exists; choose another name, or allow replacing it (--force)",
+                   clip->output);
       return FALSE;
     }
     asked = TRUE;

@@ -26,7 +26,8 @@ plan_sample (FwGenerateJob *job, GError **error)
   gint64 rows = job->way.sample_rows, length = job->caption_length;
   fw_stage_record (&job->sample, network, job->compute, "noise");
   FwGraph *graph = job->sample.graph;
-  FwVal x = fw_external (graph, "x", FW_DTYPE_F32, 5, (gint64[]) { rows, traits->channels, job->latent[0], job->latent[1], job->latent[2] });
+  const int *latent = job->latent;
+  FwVal x = fw_external (graph, "x", FW_DTYPE_F32, 5, (gint64[]) { rows, traits->channels, latent[0], latent[1], latent[2] });
   FwVal t = fw_external (graph, "t", FW_DTYPE_F32, 1, &rows);
   FwVal y = fw_external (graph, "y", FW_DTYPE_F32, 3, (gint64[]) { rows, length, traits->caption_width });
   FwVal mask = fw_external (graph, "mask", FW_DTYPE_U8, 2, (gint64[]) { rows, length });
@@ -54,7 +55,9 @@ static gint64
 least_bytes (const FwGenerateJob *job)
 {
   const FwNetworkTraits *traits = &job->network[FW_ROLE_DENOISER]->traits;
-  gint64 tokens = (gint64) job->latent[0] / traits->patch[0] * (job->latent[1] / traits->patch[1]) * (job->latent[2] / traits->patch[2]);
+  gint64 tokens = 1;
+  for (int axis = 0; axis < 3; axis++)
+    tokens *= job->latent[axis] / traits->patch[axis];
   return tokens * traits->width * 3 * (gint64) sizeof (float);
 }
 

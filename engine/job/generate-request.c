@@ -30,7 +30,8 @@ check_request (const FwGenerateRequest *request, GError **error)
   };
   for (gsize i = 0; i < G_N_ELEMENTS (numbers); i++)
     if (numbers[i].value < 0 || numbers[i].value > numbers[i].most)
-      return refuse (error, "%d is no sensible value of “%s”: choose 1 to %d", numbers[i].value, numbers[i].name, numbers[i].most);
+      return refuse (error, "%d is no sensible value of “%s”: choose 1 to %d", numbers[i].value, numbers[i].name,
+                     numbers[i].most);
   if (!(request->guidance <= 100))
     return refuse (error, "The guidance must be a number from 0 to 100");
   if (request->memory < 0)
@@ -107,9 +108,8 @@ check_shape (FwGenerateJob *job, GError **error)
 {
   const FwRecipe *base = job->base;
   const FwNetworkTraits *denoiser = &job->network[FW_ROLE_DENOISER]->traits, *image = &job->network[FW_ROLE_IMAGE]->traits;
-  if (base->frames % denoiser->patch[0] != 0 && !check_multiple ("number of frames", base->frames, denoiser->patch[0], 4096, error))
-    return FALSE;
-  if (!check_multiple ("height", base->height, (gint64) image->factor * denoiser->patch[1], 8192, error)
+  if (!check_multiple ("number of frames", base->frames, denoiser->patch[0], 4096, error)
+      || !check_multiple ("height", base->height, (gint64) image->factor * denoiser->patch[1], 8192, error)
       || !check_multiple ("width", base->width, (gint64) image->factor * denoiser->patch[2], 8192, error))
     return FALSE;
   job->latent[0] = (int) base->frames;
@@ -176,7 +176,8 @@ open_device (FwGenerateJob *job, const FwRecipe *from, GError **error)
   if (from != NULL && from->cpu != NULL && g_getenv ("FRAMEWRIGHT_CPU") == NULL) {
     job->device = fw_device_new_cpu (from->cpu, 0, NULL);
     if (job->device == NULL)
-      fw_job_message (job->events, "The clip was made with “%.16s”, which this processor has not; single pixels may differ", from->cpu);
+      fw_job_message (job->events, "The clip was made with “%.16s”, which this processor has not; single pixels may differ",
+                      from->cpu);
   }
   if (job->device == NULL && (job->device = fw_device_new_cpu (NULL, 0, error)) == NULL)
     return FALSE;

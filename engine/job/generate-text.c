@@ -27,11 +27,13 @@ open_tokenizer (const FwGenerateJob *job, GError **error)
     return NULL;
   gsize pieces = fw_t5_tokenizer_size (plain), embeddings = (gsize) job->network[FW_ROLE_TEXT]->traits.vocabulary;
   if (pieces > embeddings) {
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” has %" G_GSIZE_FORMAT " pieces, but the text network knows %" G_GSIZE_FORMAT
-                 "; they do not belong together", path, pieces, embeddings);
+    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT,
+                 "“%s” has %" G_GSIZE_FORMAT " pieces, but the text network knows %" G_GSIZE_FORMAT "; they do not belong together",
+                 path, pieces, embeddings);
     return NULL;
   }
-  return pieces == embeddings ? g_steal_pointer (&plain) : fw_t5_tokenizer_open (path, MIN (embeddings - pieces, FW_T5_EXTRA_IDS), error);
+  gsize extra = MIN (embeddings - pieces, FW_T5_EXTRA_IDS);
+  return extra == 0 ? g_steal_pointer (&plain) : fw_t5_tokenizer_open (path, extra, error);
 }
 
 static FwT5Tokens *
@@ -42,8 +44,7 @@ tokenize (FwGenerateJob *job, FwT5Tokenizer *tokenizer, const char *text, GError
     return NULL;
   FwT5Tokens *tokens = fw_t5_tokenizer_encode (tokenizer, clean, (gsize) job->caption_length, error);
   if (tokens != NULL && tokens->total > tokens->length)
-    fw_job_message (job->events, "The prompt is longer than the model reads; it stops at “%s”",
-                    clean + (tokens->kept_bytes > 40 ? (gsize) (g_utf8_find_prev_char (clean, clean + tokens->kept_bytes - 40) - clean) : 0));
+    fw_job_message (job->events, "The text is too long for the model, which does not read its end: “%s”", clean + tokens->kept_bytes);
   return tokens;
 }
 
@@ -82,10 +83,12 @@ read_null_caption (FwGenerateJob *job, GError **error)
   const FwNetworkTraits *traits = &network->traits;
   const gint64 dim[] = { traits->caption_length, traits->caption_width };
   FwCheckpoint *checkpoint = fw_weights_checkpoint (network->weights);
-  const FwCheckpointTensor *tensor = fw_names_find (checkpoint, network->architecture->names, network->architecture->null_caption);
+  const char *name = network->architecture->null_caption;
+  const FwCheckpointTensor *tensor = fw_names_find (checkpoint, network->architecture->names, name);
   if (tensor == NULL || !fw_names_fits (tensor, 2, dim)) {
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” has no null caption “%s” of %d tokens, which guidance needs; say what to avoid (--negative)",
-                 network->path, network->architecture->null_caption, traits->caption_length);
+    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT,
+                 "“%s” has no null caption “%s” of %d tokens, which guidance needs; say what to avoid (--negative)",
+                 network->path, name, traits->caption_length);
     return FALSE;
   }
   job->null_caption.states = g_new (float, dim[0] * dim[1]);
@@ -114,5 +117,6 @@ fw_generate_encode_texts (FwGenerateJob *job, GError **error)
     return FALSE;
   fw_stage_clear (&job->text);
   g_clear_pointer (&job->network[FW_ROLE_TEXT], fw_network_free);
-  return fw_stage_bind (&job->sample, job->device, job->slab, error) && fw_stage_bind (&job->decode, job->device, job->slab, error);
+  return fw_stage_bind (&job->sample, job->device, job->slab, error)
+         && fw_stage_bind (&job->decode, job->device, job->slab, error);
 }

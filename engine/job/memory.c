@@ -32,7 +32,8 @@ gint64
 fw_memory_available (void)
 {
   gint64 machine = read_number ("/proc/meminfo", "MemAvailable:", G_MAXINT64 / 1024) * 1024;
-  gint64 group = left_in_cgroup ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat", "\nfile ");
+  gint64 group = left_in_cgroup ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current",
+                                 "/sys/fs/cgroup/memory.stat", "\nfile ");
   gint64 old_group = left_in_cgroup ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes",
                                      "/sys/fs/cgroup/memory/memory.stat", "\ntotal_cache ");
   return MIN (machine, MIN (group, old_group));

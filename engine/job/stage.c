@@ -66,8 +66,8 @@ fw_stage_run (FwStage *stage, GCancellable *cancellable, FwExecProgress progress
   if (is_finite (stage, data))
     return data;
   if (fw_exec_run_watched (stage->exec, cancellable, error))
-    g_set_error (error, FW_ERROR, FW_ERROR_NUMERIC, "The result of “%s” is not a number, though every step of it was when run again",
-                 stage->network->path);
+    g_set_error (error, FW_ERROR, FW_ERROR_NUMERIC,
+                 "The result of “%s” is not a number, though every step of it was when run again", stage->network->path);
   else
     g_prefix_error (error, "“%s”: ", stage->network->path);
   return NULL;

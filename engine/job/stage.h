@@ -22,5 +22,6 @@ gsize fw_stage_constant_bytes (const FwStage *stage);
 gboolean fw_stage_bind (FwStage *stage, FwDevice *device, gpointer slab, GError **error);
 /* Runs once; the result is valid until the slab is used again. NULL with an error; a result that is not finite is run again
  * under watch, so that FW_ERROR_NUMERIC names the node where it began. */
-const float *fw_stage_run (FwStage *stage, GCancellable *cancellable, FwExecProgress progress, gpointer user_data, GError **error);
+const float *fw_stage_run (FwStage *stage, GCancellable *cancellable, FwExecProgress progress, gpointer user_data,
+                           GError **error);
 void fw_stage_clear (FwStage *stage);

@@ -4,6 +4,6 @@
 #pragma once
 #include <glib.h>
 
-/* Sets the times of creation and modification in the MP4 behind the descriptor @fd to the format's "not known", 0; its offset stays.
- * What is no MP4 is left as it is. FALSE with errno set where reading or writing fails. */
+/* Sets the times of creation and modification in the MP4 behind the descriptor @fd to the format's "not known", 0; its
+ * offset stays. What is no MP4 is left as it is. FALSE with errno set where reading or writing fails. */
 gboolean fw_mp4_clear_times (int fd);

@@ -10,7 +10,8 @@
 enum { LARGEST_CARD = 1 << 20, LARGEST_CONFIG = 1 << 20, LONGEST_TEXT = 1 << 14, MOST_SIZES = 64 };
 
 static const char *const card_members[] = {
-  "name", "title", "description", "licence", "source", "transformer", "text", "vae", "defaults", "trained", "drift", "sha256", NULL
+  "name", "title", "description", "licence", "source", "transformer", "text", "vae", "defaults", "trained", "drift", "sha256",
+  NULL
 };
 static const char *const network_members[] = { "architecture", "weights", "config", NULL };
 static const char *const text_members[] = { "architecture", "weights", "config", "vocabulary", "length", "cleaning", NULL };
@@ -66,7 +67,7 @@ read_text (JsonObject *object, const char *name, gboolean required, const char *
   JsonNode *node = json_object_get_member (object, name);
   if (node == NULL)
     return required ? fail (error, what, name, "is missing") : TRUE;
-  const char *value = JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING ? json_node_get_string (node) : NULL;
+  const char *value = json_node_get_value_type (node) == G_TYPE_STRING ? json_node_get_string (node) : NULL;
   if (value == NULL || *value == '\0' || strlen (value) > LONGEST_TEXT)
     return fail (error, what, name, "must be a text that is neither empty nor very long");
   *text = g_strdup (value);
@@ -139,9 +140,10 @@ read_captions (FwModelCard *card, JsonObject *root, GError **error)
   g_autofree char *what = g_strdup_printf ("“%s”, “text”", card->path), *vocabulary = NULL;
   JsonObject *json = json_object_get_object_member (root, "text");
   JsonNode *cleaning = json_object_get_member (json, "cleaning");
-  if (!read_text (json, "vocabulary", FALSE, what, &vocabulary, error) || !fw_config_read (json, length_fields, card, what, error))
+  if (!read_text (json, "vocabulary", FALSE, what, &vocabulary, error)
+      || !fw_config_read (json, length_fields, card, what, error))
     return FALSE;
-  if (cleaning != NULL && (!JSON_NODE_HOLDS_VALUE (cleaning) || json_node_get_value_type (cleaning) != G_TYPE_BOOLEAN))
+  if (cleaning != NULL && json_node_get_value_type (cleaning) != G_TYPE_BOOLEAN)
     return fail (error, what, "cleaning", "must be true or false");
   card->cleaning = cleaning == NULL || json_node_get_boolean (cleaning);
   g_autofree char *folder = folder_of (&card->network[FW_ROLE_TEXT]);
@@ -208,7 +210,8 @@ read_drift (FwModelCard *card, JsonObject *root, const char *what, GError **erro
   if (!json_object_has_member (root, "drift"))
     return TRUE;
   JsonObject *json = read_object (root, "drift", what, error);
-  return json != NULL && check_members (json, drift_members, what, error) && fw_config_read (json, drift_fields, card, what, error);
+  return json != NULL && check_members (json, drift_members, what, error)
+         && fw_config_read (json, drift_fields, card, what, error);
 }
 
 /* Names become options and file names. */
@@ -276,7 +279,8 @@ FwNetwork *
 fw_model_card_open (const FwModelCard *card, FwNetworkRole role, GError **error)
 {
   const FwCardNetwork *network = &card->network[role];
-  return fw_network_open (network->architecture, network->weights, json_node_get_object (network->config), network->config_path, error);
+  JsonObject *config = json_node_get_object (network->config);
+  return fw_network_open (network->architecture, network->weights, config, network->config_path, error);
 }
 
 static int

@@ -105,6 +105,7 @@ fw_model_card_find (const char *name, GError **error)
     return fw_model_card_read (name, error);
   g_autoptr (GString) known = g_string_new (NULL);
   g_tree_foreach (cards, append_name, known);
-  g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "There is no model “%.128s”; known are: %s", name, known->len > 0 ? known->str : "none");
+  g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "There is no model “%.128s”; known are: %s", name,
+               known->len > 0 ? known->str : "none");
   return NULL;
 }

@@ -76,7 +76,8 @@ look_up (FwWeights *weights, const char *name, int rank, const gint64 *dim, GErr
     return NULL;
   }
   if (tensor != NULL && !is_float (tensor->dtype)) {
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” is %s in the checkpoint, weights are floating point", name, fw_dtype_name (tensor->dtype));
+    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” is %s in the checkpoint, weights are floating point", name,
+                 fw_dtype_name (tensor->dtype));
     return NULL;
   }
   Entry *entry = g_new0 (Entry, 1);

@@ -28,7 +28,8 @@ static const struct { const char *name; gsize offset; } option_table[] = {
   { "width", offsetof (Options, width) }, { "depth", offsetof (Options, depth) }, { "heads", offsetof (Options, heads) },
   { "patch", offsetof (Options, patch) }, { "text-width", offsetof (Options, text_width) },
   { "text-depth", offsetof (Options, text_depth) }, { "vae-width", offsetof (Options, vae_width) },
-  { "vae-levels", offsetof (Options, vae_levels) }, { "frames", offsetof (Options, frames) }, { "size", offsetof (Options, size) },
+  { "vae-levels", offsetof (Options, vae_levels) },
+  { "frames", offsetof (Options, frames) }, { "size", offsetof (Options, size) },
   { "steps", offsetof (Options, steps) }, { "guidance", offsetof (Options, guidance) },
   { "space-scale", offsetof (Options, space_scale) }, { "seed", offsetof (Options, seed) }, { "bf16", offsetof (Options, bf16) },
 };
@@ -83,8 +84,8 @@ record_stdit (FwGraph *graph, gpointer data)
 {
   const FwStditConfig *config = &((Model *) data)->stdit;
   gint64 length = config->model_max_length, width = config->caption_channels;
-  FwVal x = fw_external (graph, "x", FW_DTYPE_F32, 5,
-                         (gint64[]) { 1, config->in_channels, config->patch_size[0], config->patch_size[1], config->patch_size[2] });
+  const int *patch = config->patch_size;
+  FwVal x = fw_external (graph, "x", FW_DTYPE_F32, 5, (gint64[]) { 1, config->in_channels, patch[0], patch[1], patch[2] });
   FwVal t = fw_external (graph, "t", FW_DTYPE_F32, 1, (gint64[]) { 1 });
   FwVal y = fw_external (graph, "y", FW_DTYPE_F32, 3, (gint64[]) { 1, length, width });
   fw_keep (graph, "out", fw_stdit (graph, config, x, t, y, FW_NONE));
@@ -152,14 +153,16 @@ write_text_encoder (Model *model, GError **error)
   int width = (int) model->options->text_width, heads = MAX (width / 16, 1);
   model->t5 = (FwT5Config) {
     .vocab_size = (int) pieces + EXTRA_IDS, .d_model = width, .d_kv = width / heads, .d_ff = 2 * width,
-    .num_layers = (int) model->options->text_depth, .num_heads = heads, .relative_buckets = 16, .relative_max_distance = 32, .epsilon = 1e-6,
+    .num_layers = (int) model->options->text_depth, .num_heads = heads,
+    .relative_buckets = 16, .relative_max_distance = 32, .epsilon = 1e-6,
   };
   g_autofree char *config = g_strdup_printf (
-    "{\n  \"model_type\": \"t5\",\n  \"vocab_size\": %d,\n  \"d_model\": %d,\n  \"d_kv\": %d,\n  \"d_ff\": %d,\n  \"num_layers\": %d,\n"
-    "  \"num_heads\": %d,\n  \"relative_attention_num_buckets\": 16,\n  \"relative_attention_max_distance\": 32,\n"
+    "{\n  \"model_type\": \"t5\",\n  \"vocab_size\": %d,\n  \"d_model\": %d,\n  \"d_kv\": %d,\n  \"d_ff\": %d,\n"
+    "  \"num_layers\": %d,\n  \"num_heads\": %d,\n  \"relative_attention_num_buckets\": 16,\n  \"relative_attention_max_distance\": 32,\n"
     "  \"feed_forward_proj\": \"gated-gelu\",\n  \"layer_norm_epsilon\": 1e-6\n}\n",
     model->t5.vocab_size, width, model->t5.d_kv, model->t5.d_ff, model->t5.num_layers, heads);
-  return write_weights (model, record_t5, "text/model.safetensors", error) && write_text (model, "text/config.json", config, error);
+  return write_weights (model, record_t5, "text/model.safetensors", error)
+         && write_text (model, "text/config.json", config, error);
 }
 
 static gboolean
@@ -168,9 +171,9 @@ write_vae (Model *model, GError **error)
   FwSdVaeConfig *config = &model->vae;
   *config = (FwSdVaeConfig) { .in_channels = 3, .latent_channels = 4, .layers_per_block = 1, .norm_groups = 2,
                               .n_levels = (int) model->options->vae_levels, .scaling_factor = 0.6 };
-  g_autoptr (GString) text = g_string_new ("{\n  \"_class_name\": \"AutoencoderKL\",\n  \"in_channels\": 3,\n  \"out_channels\": 3,\n"
-                                           "  \"latent_channels\": 4,\n  \"layers_per_block\": 1,\n  \"norm_num_groups\": 2,\n"
-                                           "  \"scaling_factor\": 0.6,\n  \"block_out_channels\": [");
+  g_autoptr (GString) text = g_string_new (
+    "{\n  \"_class_name\": \"AutoencoderKL\",\n  \"in_channels\": 3,\n  \"out_channels\": 3,\n  \"latent_channels\": 4,\n"
+    "  \"layers_per_block\": 1,\n  \"norm_num_groups\": 2,\n  \"scaling_factor\": 0.6,\n  \"block_out_channels\": [");
   for (int i = 0; i < config->n_levels; i++) {
     config->channels[i] = (int) model->options->vae_width * (i == 0 ? 1 : 2);
     g_string_append_printf (text, "%s%d", i > 0 ? ", " : "", config->channels[i]);
@@ -195,9 +198,10 @@ write_card (const Model *model, GError **error)
     "      \"caption_channels\": %d, \"model_max_length\": %d, \"space_scale\": %s, \"time_scale\": 1\n    }\n  },\n"
     "  \"text\": { \"architecture\": \"T5\", \"weights\": \"text\", \"length\": %d },\n"
     "  \"vae\": { \"architecture\": \"AutoencoderKL\", \"weights\": \"vae\" },\n"
-    "  \"defaults\": { \"frames\": %d, \"width\": %d, \"height\": %d, \"fps\": 8, \"steps\": %d, \"guidance\": %s, \"sampler\": \"dpm-solver\" }\n}\n",
-    c->hidden_size, c->depth, c->num_heads, c->patch_size[1], c->patch_size[2], c->caption_channels, c->model_max_length, space_scale,
-    TEXT_LENGTH, (int) o->frames, (int) o->size, (int) o->size, (int) o->steps, guidance);
+    "  \"defaults\": { \"frames\": %d, \"width\": %d, \"height\": %d, \"fps\": 8, \"steps\": %d, \"guidance\": %s,"
+    " \"sampler\": \"dpm-solver\" }\n}\n",
+    c->hidden_size, c->depth, c->num_heads, c->patch_size[1], c->patch_size[2], c->caption_channels, c->model_max_length,
+    space_scale, TEXT_LENGTH, (int) o->frames, (int) o->size, (int) o->size, (int) o->steps, guidance);
   return write_text (model, "model.json", text, error);
 }
 
@@ -221,7 +225,8 @@ parse (Options *options, char **words, GError **error)
   for (; *words != NULL; words++) {
     const char *equals = strchr (*words, '=');
     gsize i = 0, length = equals != NULL ? (gsize) (equals - *words) : strlen (*words);
-    while (i < G_N_ELEMENTS (option_table) && (strlen (option_table[i].name) != length || strncmp (option_table[i].name, *words, length) != 0))
+    g_autofree char *name = g_strndup (*words, length);
+    while (i < G_N_ELEMENTS (option_table) && strcmp (option_table[i].name, name) != 0)
       i++;
     char *end = NULL;
     double value = equals != NULL ? g_ascii_strtod (equals + 1, &end) : 0;

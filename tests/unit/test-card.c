@@ -9,11 +9,14 @@
 static const char sound[] =
   "{ \"name\": \"tiny\", \"title\": \"A tiny model\", \"licence\": \"CC0-1.0\","
   " \"transformer\": { \"architecture\": \"STDiT\", \"weights\": \"t.safetensors\","
-  "   \"config\": { \"hidden_size\": 64, \"depth\": 2, \"num_heads\": 4, \"caption_channels\": 32, \"model_max_length\": 16, \"space_scale\": 2 } },"
+  "   \"config\": { \"hidden_size\": 64, \"depth\": 2, \"num_heads\": 4, \"caption_channels\": 32,"
+  "     \"model_max_length\": 16, \"space_scale\": 2 } },"
   " \"text\": { \"architecture\": \"T5\", \"weights\": \"text/model.safetensors\", \"length\": 12,"
   "   \"config\": { \"vocab_size\": 100, \"d_model\": 32, \"d_kv\": 16, \"d_ff\": 64, \"num_layers\": 1, \"num_heads\": 2 } },"
-  " \"vae\": { \"architecture\": \"AutoencoderKL\", \"weights\": \"/far/away/vae.safetensors\", \"config\": { \"block_out_channels\": [8, 16, 16] } },"
-  " \"defaults\": { \"frames\": 16, \"width\": 128, \"height\": 64, \"fps\": 8, \"steps\": 20, \"guidance\": 1.5, \"sampler\": \"dpm-solver\" },"
+  " \"vae\": { \"architecture\": \"AutoencoderKL\", \"weights\": \"/far/away/vae.safetensors\","
+  "   \"config\": { \"block_out_channels\": [8, 16, 16] } },"
+  " \"defaults\": { \"frames\": 16, \"width\": 128, \"height\": 64, \"fps\": 8, \"steps\": 20, \"guidance\": 1.5,"
+  "   \"sampler\": \"dpm-solver\" },"
   " \"trained\": [{ \"frames\": 16, \"width\": 128, \"height\": 128 }],"
   " \"drift\": { \"bf16\": 0.02 },"
   " \"sha256\": { \"t.safetensors\": \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\" } }";
@@ -77,8 +80,8 @@ static const struct { const char *from, *to, *sentence; } faults[] = {
   { "\"vae\"", "\"VAE\"", "“VAE” is not known" },
   { "\"STDiT\"", "\"T5\"", "knows no transformer “T5”; it knows STDiT" },
   { "\"weights\": \"t.safetensors\",", "", "“weights” is missing" },
-  { "\"frames\": 16, \"width\": 128, \"height\": 64", "\"frames\": 0, \"width\": 128, \"height\": 64", "“frames” must be a whole number" },
-  { "\"frames\": 16, \"width\": 128, \"height\": 64", "\"frames\": 16.5, \"width\": 128, \"height\": 64", "“frames” must be a whole number" },
+  { "\"defaults\": { \"frames\": 16", "\"defaults\": { \"frames\": 0", "“frames” must be a whole number" },
+  { "\"defaults\": { \"frames\": 16", "\"defaults\": { \"frames\": 16.5", "“frames” must be a whole number" },
   { "\"steps\": 20", "\"steps\": \"20\"", "“steps” must be a whole number" },
   { "\"guidance\": 1.5", "\"guidance\": -1", "“guidance” must be a number" },
   { "\"guidance\": 1.5", "\"guidance\": NaN", "tiny.json" },
@@ -130,7 +133,8 @@ static void
 test_names (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *models = g_build_filename (fixture->folder, "models", NULL), *card_path = g_build_filename (models, "small.json", NULL);
+  g_autofree char *models = g_build_filename (fixture->folder, "models", NULL);
+  g_autofree char *card_path = g_build_filename (models, "small.json", NULL);
   g_assert_cmpint (g_mkdir (models, 0700), ==, 0);
   g_assert_true (g_file_set_contents (card_path, sound, -1, NULL));
   g_setenv ("FRAMEWRIGHT_DATA", fixture->folder, TRUE);
