@@ -10,7 +10,7 @@ enum {
   FW_EXIT_CANCELLED = 130
 };
 
-extern const FwCommand fw_command_generate, fw_command_inspect, fw_command_models, fw_command_train;
+extern const FwCommand fw_command_bench, fw_command_generate, fw_command_inspect, fw_command_models, fw_command_train;
 
 /* Prints @error as one line on stderr and returns the exit code that its kind asks for. */
 int fw_cli_fail (const GError *error);

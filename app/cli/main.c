@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const FwCommand *const commands[] = {
-  &fw_command_generate, &fw_command_train, &fw_command_models, &fw_command_inspect
+  &fw_command_generate, &fw_command_train, &fw_command_models, &fw_command_inspect, &fw_command_bench
 };
 
 static void
