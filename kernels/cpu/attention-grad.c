@@ -60,7 +60,8 @@ static int64_t
 cut_room (const Attention *attention, char *bytes, Room *room)
 {
   const FwMicroKernel *kernel = attention->kernel;
-  int64_t keys = fw_round_up (attention->block_keys, FW_ROW_PADDING), queries = fw_round_up (attention->block_queries, FW_ROW_PADDING);
+  int64_t keys = fw_round_up (attention->block_keys, FW_ROW_PADDING);
+  int64_t queries = fw_round_up (attention->block_queries, FW_ROW_PADDING);
   int64_t all_queries = attention->queries + FW_ROW_PADDING, all_keys = attention->keys + FW_ROW_PADDING, place = 0;
   int64_t width = attention->width, value_width = attention->value_width;
   int64_t block_keys = attention->block_keys, block_queries = attention->block_queries;
@@ -292,7 +293,8 @@ differentiate_head (const Attention *attention, const Room *room, int64_t head)
     for (int64_t b2 = 0; b2 < attention->sequences; b2 += count)
       differentiate_group (attention, room, b1, b2, count, head);
   for (int64_t query = 0; query < attention->queries; query++)
-    fw_run_store (dbias, head * dbias->stride[0] + query * dbias->stride[1], attention->keys, room->dbias + query * attention->keys);
+    fw_run_store (dbias, head * dbias->stride[0] + query * dbias->stride[1], attention->keys,
+                  room->dbias + query * attention->keys);
 }
 
 static void

@@ -166,7 +166,8 @@ attend (const Attention *attention, const Room *room, int64_t item)
   int64_t b1 = sequence / attention->sequences, b2 = sequence % attention->sequences;
   Meeting meeting = { .b1 = b1, .head = head, .query = block * attention->block_queries };
   meeting.queries = FW_MIN (attention->block_queries, attention->queries - meeting.query);
-  FwHead q = fw_head (&call->in[0], b1, b2, head), k = fw_head (&call->in[1], b1, b2, head), v = fw_head (&call->in[2], b1, b2, head);
+  FwHead q = fw_head (&call->in[0], b1, b2, head), k = fw_head (&call->in[1], b1, b2, head);
+  FwHead v = fw_head (&call->in[2], b1, b2, head);
   int64_t keys = attention->causal ? FW_MIN (attention->keys, meeting.query + meeting.queries) : attention->keys;
   fw_pack_head_rows (kernel, &q, meeting.query, meeting.queries, room->q);
   for (int64_t row = 0; keys == 0 && row < meeting.queries; row++) {

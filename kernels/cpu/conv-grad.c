@@ -82,7 +82,8 @@ fw_conv_grad_input_scratch (const FwKernelCall *call)
   FwGemm gemm;
   GradInput grad;
   int64_t apart = frames_apart (call);
-  size_t front = plan_input (&gemm, &grad, call, 0, apart), rest = plan_input (&gemm, &grad, call, apart, call->out[0].dim[1] - apart);
+  size_t front = plan_input (&gemm, &grad, call, 0, apart);
+  size_t rest = plan_input (&gemm, &grad, call, apart, call->out[0].dim[1] - apart);
   return FW_MAX (front, rest);
 }
 

@@ -22,7 +22,8 @@ count_taps (FwWindow *window)
 }
 
 void
-fw_conv_window (FwWindow *window, const FwConvAttributes *attributes, const FwTensor *x, const FwTensor *w, const FwTensor *y)
+fw_conv_window (FwWindow *window, const FwConvAttributes *attributes, const FwTensor *x, const FwTensor *w,
+                const FwTensor *y)
 {
   *window = (FwWindow) { .frames = y->dim[1], .batch = y->dim[0], .height = y->dim[2], .width = y->dim[3] };
   for (int axis = 0; axis < 3; axis++) {

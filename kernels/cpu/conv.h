@@ -48,7 +48,8 @@ int64_t fw_window_row (const FwWindow *window, const FwTensor *tensor, int64_t r
 void fw_window_pack_rows (const FwWindow *window, const FwMicroKernel *kernel, const FwTensor *tensor, int64_t padded_channels,
                           int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded, char *to);
 /* The window of the convolution itself, over the positions of its output. */
-void fw_conv_window (FwWindow *window, const FwConvAttributes *attributes, const FwTensor *x, const FwTensor *w, const FwTensor *y);
+void fw_conv_window (FwWindow *window, const FwConvAttributes *attributes, const FwTensor *x, const FwTensor *w,
+                     const FwTensor *y);
 /* The window of its gradient, over frames [frame, frame + frames) of its input: output o reads input
  * (o * stride + tap - pad) / factor, so input i gathers from o = (i * factor + shift + pad - tap) / stride for every shift
  * below the factor; where the first frame is repeated, frame 0 alone also from those outputs whose tap lies in front of it. */

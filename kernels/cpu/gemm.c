@@ -8,10 +8,13 @@ enum {
   TARGET_COLUMNS = 1024,    /* of a block of C, likewise */
   FEW_BLOCKS = 8,           /* with no more blocks of rows than this, workers need blocks of columns */
   FEW_COLUMNS = 512,        /* that are smaller */
+  LEAST_COLUMNS = 128,      /* with fewer, packing A would weigh too much */
   SPLIT_ROWS = 256,         /* the same where the depth is split and packing weighs more */
   SPLIT_COLUMNS = 256,
   TARGET_ITEMS = 16,        /* pieces of work wanted before the depth is split */
   SEGMENT_DEPTH = 512,      /* no segment is shorter */
+  SEGMENT_WORK = 1 << 30,   /* nor is one much more work than this */
+  MOST_WORK = 1 << 28,      /* multiply-adds of one piece, twice as many of bf16: a few milliseconds */
   PACK_PANELS = 8,          /* panels packed at a time */
   MOST_REPACKINGS = 4,      /* a panel of B packed where it is used is packed anew for every block of rows */
   CACHE_LINE = 64,
@@ -35,6 +38,9 @@ cut_rows_and_columns (FwGemm *gemm)
   gemm->block_rows = fw_ceil_div (tiles, gemm->row_blocks) * kernel->rows;
   gemm->row_blocks = fw_ceil_div (gemm->rows, gemm->block_rows);
   int64_t most_columns = gemm->split_depth ? SPLIT_COLUMNS : gemm->row_blocks > FEW_BLOCKS ? TARGET_COLUMNS : FEW_COLUMNS;
+  int64_t most_work = (kernel->bf16 ? 2 : 1) * (int64_t) MOST_WORK / (gemm->block_rows * FW_MAX (1, gemm->depth));
+  if (!gemm->split_depth)
+    most_columns = FW_MAX (LEAST_COLUMNS, FW_MIN (most_columns, most_work));
   gemm->panels = fw_ceil_div (gemm->columns, kernel->columns);
   gemm->column_blocks = fw_ceil_div (gemm->columns, most_columns);
   gemm->block_columns = fw_ceil_div (gemm->panels, gemm->column_blocks) * kernel->columns;
@@ -45,9 +51,10 @@ static int64_t
 choose_segments (const FwGemm *gemm)
 {
   int64_t items = gemm->batches * gemm->row_blocks * gemm->column_blocks;
-  if (!gemm->split_depth || items >= TARGET_ITEMS)
+  if (!gemm->split_depth)
     return 1;
-  return FW_MAX (1, FW_MIN (fw_ceil_div (TARGET_ITEMS, items), gemm->depth / SEGMENT_DEPTH));
+  int64_t wanted = FW_MAX (fw_ceil_div (TARGET_ITEMS, items), gemm->block_rows * gemm->block_columns * gemm->depth / SEGMENT_WORK);
+  return FW_MAX (1, FW_MIN (wanted, gemm->depth / SEGMENT_DEPTH));
 }
 
 size_t

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The kernels that each instruction set compiles, as its table (table.c) names them: fw_OP_run, and fw_OP_scratch where the
- * op wants scratch. scratch reads call->parallel->workers where the workers need room of their own. kernels/ops.h says what they compute. */
+ * op wants scratch; that reads call->parallel->workers where workers need room of their own. kernels/ops.h says what they
+ * compute. */
 #pragma once
 #include "kernels/cpu/isa.h"
 

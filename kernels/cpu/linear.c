@@ -211,7 +211,7 @@ plan_grad (FwGemm *gemm, GradWeight *grad, const FwKernelCall *call)
                      .operands = grad, .pack_a = grad_pack_a, .pack_b = grad_pack_b, .finish = grad_finish };
   size_t bytes = (size_t) fw_round_up ((int64_t) fw_gemm_plan (gemm), 64);
   grad->bias_sums = (float *) (void *) ((char *) call->scratch + bytes);
-  return bytes + (size_t) (gemm->segments * gemm->rows) * sizeof (float);
+  return bytes + (size_t) (FW_MAX (1, gemm->segments) * gemm->rows) * sizeof (float);
 }
 
 size_t
@@ -231,7 +231,7 @@ fw_linear_grad_weight_run (const FwKernelCall *call)
   plan_grad (&gemm, &grad, call);
   if (fw_present (dbias)) {
     gemm.see_a = grad_see_a;
-    memset (grad.bias_sums, 0, (size_t) (gemm.segments * gemm.rows) * sizeof (float));
+    memset (grad.bias_sums, 0, (size_t) (FW_MAX (1, gemm.segments) * gemm.rows) * sizeof (float));
   }
   fw_gemm_run (&gemm);
   if (!fw_present (dbias))

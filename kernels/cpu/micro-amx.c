@@ -109,6 +109,6 @@ run (int rows, int columns, int64_t depth, const char *a, const char *b, float *
 }
 
 const FwMicroKernel fw_micro_bf16 = {
-  .bf16 = true, .rows = 2 * TILE_ROWS, .columns = COLUMNS, .row_step = TILE_ROWS, .depth = DEPTH, .unit = 2, .step = STEP, .row_bytes = ROW_BYTES,
-  .run = run, .begin = tile_configure, .end = tile_release,
+  .bf16 = true, .rows = 2 * TILE_ROWS, .columns = COLUMNS, .row_step = TILE_ROWS, .depth = DEPTH, .unit = 2, .step = STEP,
+  .row_bytes = ROW_BYTES, .run = run, .begin = tile_configure, .end = tile_release,
 };

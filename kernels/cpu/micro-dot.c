@@ -59,5 +59,6 @@ run (int rows, int columns, int64_t depth, const char *a, const char *b, float *
 }
 
 const FwMicroKernel fw_micro_bf16 = {
-  .bf16 = true, .rows = ROWS, .columns = COLUMNS, .row_step = 1, .depth = DEPTH, .unit = 2, .step = 2, .row_bytes = ROW_BYTES, .run = run,
+  .bf16 = true, .rows = ROWS, .columns = COLUMNS, .row_step = 1, .depth = DEPTH, .unit = 2, .step = 2,
+  .row_bytes = ROW_BYTES, .run = run,
 };

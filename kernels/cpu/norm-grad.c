@@ -142,8 +142,8 @@ plan_layer_norm (FwSums *sums, const FwKernelCall *call)
 {
   const FwTensor *scale = &call->in[2], *dy = &call->in[3];
   *sums = (FwSums) { .call = call, .add = layer_norm_add, .finish = layer_norm_finish, .whole_rows = true };
-  return fw_sums_init (sums, TENSORS, (const FwTensor *[]) { dy, &call->in[0], scale, &call->out[0], &call->out[4], &call->out[3] },
-                       scale->rank >= 0 ? fw_broadcast_axes (dy, scale) : leading_axes (dy));
+  const FwTensor *tensors[TENSORS] = { dy, &call->in[0], scale, &call->out[0], &call->out[4], &call->out[3] };
+  return fw_sums_init (sums, TENSORS, tensors, scale->rank >= 0 ? fw_broadcast_axes (dy, scale) : leading_axes (dy));
 }
 
 size_t

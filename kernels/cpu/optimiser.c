@@ -19,7 +19,8 @@ adamw_pieces (void *context, int64_t begin, int64_t end, int worker)
 {
   const FwKernelCall *call = context;
   const FwAdamwAttributes *attributes = call->attributes;
-  const float *p = call->in[0].data, *m = call->in[1].data, *v = call->in[2].data, *g = call->in[3].data, *hyper = call->in[4].data;
+  const float *p = call->in[0].data, *m = call->in[1].data, *v = call->in[2].data, *g = call->in[3].data;
+  const float *hyper = call->in[4].data;
   float *new_p = call->out[0].data, *new_m = call->out[1].data, *new_v = call->out[2].data;
   int64_t past = FW_MIN (end * PIECE, fw_tensor_count (&call->in[0]));
   double rate = hyper[0];

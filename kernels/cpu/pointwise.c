@@ -261,6 +261,7 @@ void
 fw_fill_run (const FwKernelCall *call)
 {
   const FwFillAttributes *attributes = call->attributes;
-  FwWalk walk = { .call = call, .run = fits_float (call->out[0].dtype) ? fill_run : fill_exact_run, .a = (float) attributes->value };
+  FwWalk walk = { .call = call, .run = fits_float (call->out[0].dtype) ? fill_run : fill_exact_run,
+                  .a = (float) attributes->value };
   fw_walk (&walk, 1, (const FwTensor *[]) { &call->out[0] });
 }

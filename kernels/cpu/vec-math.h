@@ -86,7 +86,8 @@ vec_tanh (FwVec x)
   p = vec_fma (p, z, vec_set (0.1333276974f));
   p = vec_fma (p, z, vec_set (-0.3333332894f));
   FwVec small = vec_fma (p, z * x, x);
-  FwVec large = vec_fma (vec_set (-2.0f), vec_inverse (vec_exp (vec_min (vec_set (87.0f), x + x)) + vec_set (1.0f)), vec_set (1.0f));
+  FwVec above_one = vec_exp (vec_min (vec_set (87.0f), x + x)) + vec_set (1.0f);
+  FwVec large = vec_fma (vec_set (-2.0f), vec_inverse (above_one), vec_set (1.0f));
   return vec_select (vec_less (vec_abs (x), vec_set (0.625f)), small, large);
 }
 

@@ -24,7 +24,8 @@ random_tensor (FwDtype dtype, int rank, const int64_t *dim)
   return tensor;
 }
 
-#define TENSOR(dtype, ...) random_tensor (dtype, (int) (sizeof ((int64_t[]) { __VA_ARGS__ }) / sizeof (int64_t)), (int64_t[]) { __VA_ARGS__ })
+#define TENSOR(dtype, ...) \
+  random_tensor (dtype, (int) (sizeof ((int64_t[]) { __VA_ARGS__ }) / sizeof (int64_t)), (int64_t[]) { __VA_ARGS__ })
 
 static const FwTensor absent = { .rank = -1 };
 
