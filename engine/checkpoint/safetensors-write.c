@@ -112,12 +112,14 @@ append_data (FwFileWriter *writer, const FwSafetensorsEntry *entry, guint8 *bloc
 }
 
 gboolean
-fw_safetensors_write (const char *path, const FwSafetensorsEntry *entries, gsize count, GHashTable *metadata, GError **error)
+fw_safetensors_write_hurried (const char *path, const FwSafetensorsEntry *entries, gsize count, GHashTable *metadata,
+                              GCancellable *hurry, GError **error)
 {
   g_autoptr (GString) header = compose_header (entries, count, metadata, error);
   FwFileWriter *writer = header != NULL ? fw_file_writer_open (path, error) : NULL;
   if (writer == NULL)
     return FALSE;
+  fw_file_writer_set_hurry (writer, hurry);
   g_autofree guint8 *block = g_malloc (BLOCK * 8);
   gboolean done = fw_file_writer_append (writer, header->str, header->len, error);
   for (gsize i = 0; done && i < count; i++)
@@ -126,4 +128,10 @@ fw_safetensors_write (const char *path, const FwSafetensorsEntry *entries, gsize
     return fw_file_writer_commit (writer, error);
   fw_file_writer_abort (writer);
   return FALSE;
+}
+
+gboolean
+fw_safetensors_write (const char *path, const FwSafetensorsEntry *entries, gsize count, GHashTable *metadata, GError **error)
+{
+  return fw_safetensors_write_hurried (path, entries, count, metadata, NULL, error);
 }

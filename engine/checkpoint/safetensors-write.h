@@ -15,3 +15,6 @@ typedef struct {
  * padded so that data starts 64-byte aligned. */
 gboolean fw_safetensors_write (const char *path, const FwSafetensorsEntry *entries, gsize count, GHashTable *metadata,
                                GError **error);
+/* The same, quick to end once @hurry (may be NULL) is cancelled: fw_file_writer_set_hurry(). */
+gboolean fw_safetensors_write_hurried (const char *path, const FwSafetensorsEntry *entries, gsize count, GHashTable *metadata,
+                                       GCancellable *hurry, GError **error);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,7 +12,12 @@
 struct _FwFileWriter {
   char *path, *beside;      /* beside is NULL while the new file has no name yet */
   int fd;
+  GCancellable *hurry;      /* maybe NULL */
+  gint64 written, sent, settled; /* bytes appended; with @hurry, of those: on their way to the disk, and there */
 };
+
+/* As much as any disk takes in well under the time in which a cancel must be answered. */
+enum { SYNC_BYTES = 4 << 20 };
 
 static gboolean
 fail (GError **error, const char *what, const char *path)
@@ -60,18 +64,46 @@ fw_file_writer_fd (FwFileWriter *writer)
   return writer->fd;
 }
 
+void
+fw_file_writer_set_hurry (FwFileWriter *writer, GCancellable *hurry)
+{
+  g_set_object (&writer->hurry, hurry);
+}
+
+static gboolean
+is_hurried (const FwFileWriter *writer)
+{
+  return writer->hurry != NULL && g_cancellable_is_cancelled (writer->hurry);
+}
+
+/* Starts to send what is new, then waits for what was being sent before; faults show when the file is committed. */
+static void
+send_to_disk (FwFileWriter *writer)
+{
+  if (writer->hurry == NULL || writer->written - writer->sent < SYNC_BYTES || is_hurried (writer))
+    return;
+  sync_file_range (writer->fd, writer->sent, writer->written - writer->sent, SYNC_FILE_RANGE_WRITE);
+  if (writer->sent > writer->settled)
+    sync_file_range (writer->fd, writer->settled, writer->sent - writer->settled,
+                     SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+  writer->settled = writer->sent;
+  writer->sent = writer->written;
+}
+
 gboolean
 fw_file_writer_append (FwFileWriter *writer, gconstpointer data, gsize size, GError **error)
 {
   const char *bytes = data;
   while (size > 0) {
-    gssize written = write (writer->fd, bytes, MIN (size, (gsize) 1 << 30));
+    gssize written = write (writer->fd, bytes, MIN (size, writer->hurry != NULL ? SYNC_BYTES : (gsize) 1 << 30));
     if (written < 0 && errno == EINTR)
       continue;
     if (written <= 0)
       return fail (error, "write", writer->path);
     bytes += written;
     size -= written;
+    writer->written += written;
+    send_to_disk (writer);
   }
   return TRUE;
 }
@@ -81,6 +113,7 @@ writer_free (FwFileWriter *writer)
 {
   if (writer->fd >= 0)
     close (writer->fd);
+  g_clear_object (&writer->hurry);
   g_free (writer->path);
   g_free (writer->beside);
   g_free (writer);
@@ -123,7 +156,7 @@ sync_folder (const char *path)
 gboolean
 fw_file_writer_commit (FwFileWriter *writer, GError **error)
 {
-  gboolean done = fsync (writer->fd) == 0 && (writer->beside != NULL || give_name (writer));
+  gboolean done = (is_hurried (writer) || fsync (writer->fd) == 0) && (writer->beside != NULL || give_name (writer));
   if (!done)
     fail (error, "save", writer->path);
   int fd = writer->fd;
@@ -132,9 +165,9 @@ fw_file_writer_commit (FwFileWriter *writer, GError **error)
     done = fail (error, "save", writer->path);
   if (done && rename (writer->beside, writer->path) != 0)
     done = fail (error, "save", writer->path);
-  if (done)
+  if (done && !is_hurried (writer))
     sync_folder (writer->path);
-  else if (writer->beside != NULL)
+  else if (!done && writer->beside != NULL)
     unlink (writer->beside);
   writer_free (writer);
   return done;

@@ -16,6 +16,11 @@ gboolean fw_file_writer_append (FwFileWriter *writer, gconstpointer data, gsize 
 gboolean fw_file_writer_commit (FwFileWriter *writer, GError **error);
 void fw_file_writer_abort (FwFileWriter *writer);
 
+/* Makes writing quick to end: the data goes to the disk as it comes, so that little is left to wait for at the end, and once
+ * @hurry is cancelled nothing is waited for. What is committed then replaces @path as always and outlives this process, but maybe not
+ * a power cut. For state that is saved while a user waits for the program to stop. */
+void fw_file_writer_set_hurry (FwFileWriter *writer, GCancellable *hurry);
+
 /* The descriptor being written, for another process to write to; stays the writer's. */
 int fw_file_writer_fd (FwFileWriter *writer);
 

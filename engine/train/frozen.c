@@ -5,10 +5,22 @@
 #include "engine/checkpoint/json-text.h"
 #include "engine/graph/ops.h"
 #include "engine/graph/rewrite.h"
+#include "engine/memory/block.h"
+#include "engine/model/weights.h"
 
-/* A network out of a file, planned for one shape of batch. */
+/* Weights that are all zero, which lie in one block: names are collected while the network is recorded. */
 typedef struct {
+  FwWeightSource source;
+  GPtrArray *names;
+  gsize bytes;
+  gpointer zeros;
+} Blank;
+
+/* A network out of a file (or blank), planned for one shape of batch. */
+typedef struct {
+  FwDevice *device;
   FwWeights *weights;
+  Blank *blank;             /* where there is no file */
   FwGraph *graph;
   FwPlan *plan;
   FwExec *exec;
@@ -22,8 +34,46 @@ struct _FwFrozenVae {
 struct _FwFrozenText {
   Network network;
   FwT5Config config;
-  FwT5Tokenizer *tokenizer;
 };
+
+static FwVal
+blank_get (FwWeightSource *source, FwGraph *graph, const char *name, int rank, const gint64 *dim)
+{
+  Blank *blank = (Blank *) source;
+  FwVal val = fw_external (graph, name, FW_DTYPE_F32, rank, dim);
+  g_ptr_array_add (blank->names, g_strdup (name));
+  if (val.id != 0)
+    blank->bytes += (gsize) fw_tensor_count (fw_layout (graph, val)) * sizeof (float);
+  return val;
+}
+
+static Blank *
+blank_new (void)
+{
+  Blank *blank = g_new0 (Blank, 1);
+  blank->source.get = blank_get;
+  blank->names = g_ptr_array_new_with_free_func (g_free);
+  return blank;
+}
+
+static gboolean
+blank_bind (Blank *blank, FwExec *exec, GError **error)
+{
+  blank->zeros = fw_block_new (blank->bytes, "the weights of a frozen network", error);
+  for (guint i = 0; blank->zeros != NULL && i < blank->names->len; i++)
+    fw_exec_bind (exec, g_ptr_array_index (blank->names, i), blank->zeros);
+  return blank->zeros != NULL;
+}
+
+static void
+blank_free (Blank *blank)
+{
+  if (blank == NULL)
+    return;
+  fw_block_free (blank->zeros, blank->bytes);
+  g_ptr_array_unref (blank->names);
+  g_free (blank);
+}
 
 static JsonNode *
 read_config (const char *folder, GError **error)
@@ -33,27 +83,42 @@ read_config (const char *folder, GError **error)
 }
 
 static gboolean
-network_open (Network *network, const char *folder, const char *file, const FwNameTable *names, FwDtype compute, GError **error)
+network_open (Network *network, const char *folder, const char *file, const FwNameTable *names, FwDtype compute, FwDevice *device, GError **error)
 {
-  g_autofree char *path = g_build_filename (folder, file, NULL);
-  FwCheckpoint *checkpoint = fw_checkpoint_open (path, error);
-  if (checkpoint == NULL)
-    return FALSE;
-  network->weights = fw_weights_new (checkpoint, names);
+  network->device = device;
+  if (folder != NULL) {
+    g_autofree char *path = g_build_filename (folder, file, NULL);
+    FwCheckpoint *checkpoint = fw_checkpoint_open (path, error);
+    if (checkpoint == NULL)
+      return FALSE;
+    network->weights = fw_weights_new (checkpoint, names);
+  } else {
+    network->blank = blank_new ();
+  }
   network->graph = fw_graph_new (compute);
-  fw_graph_set_weights (network->graph, fw_weights_source (network->weights));
+  fw_graph_set_weights (network->graph, network->weights != NULL ? fw_weights_source (network->weights) : &network->blank->source);
   return TRUE;
 }
 
 static gboolean
-network_plan (Network *network, FwVal out, FwDevice *device, GError **error)
+network_plan (Network *network, FwVal out, GError **error)
 {
   fw_keep (network->graph, "out", out);
   fw_rewrite_forward (network->graph);
   fw_rewrite_final (network->graph);
-  network->plan = fw_plan_new (network->graph, device, error);
-  network->exec = network->plan != NULL ? fw_exec_new (network->plan, device, NULL, error) : NULL;
+  network->plan = fw_plan_new (network->graph, network->device, error);
+  return network->plan != NULL;
+}
+
+static gboolean
+network_bind (Network *network, gpointer slab, GError **error)
+{
+  network->exec = fw_exec_new (network->plan, network->device, slab, error);
   if (network->exec == NULL)
+    return FALSE;
+  if (network->blank != NULL)
+    return blank_bind (network->blank, network->exec, error);
+  if (!fw_weights_load (network->weights, error))
     return FALSE;
   fw_weights_bind (network->weights, network->exec);
   return TRUE;
@@ -66,25 +131,25 @@ network_clear (Network *network)
   fw_plan_free (network->plan);
   fw_graph_free (network->graph);
   fw_weights_free (network->weights);
+  blank_free (network->blank);
 }
 
 FwFrozenVae *
-fw_frozen_vae_new (const char *folder, gint64 batch, gint64 size, FwDtype compute, FwDevice *device, GError **error)
+fw_frozen_vae_new (const char *folder, const FwSdVaeConfig *blank, gint64 batch, gint64 size, FwDtype compute, FwDevice *device, GError **error)
 {
-  g_autoptr (JsonNode) json = read_config (folder, error);
-  if (json == NULL)
-    return NULL;
   FwFrozenVae *vae = g_new0 (FwFrozenVae, 1);
-  gboolean ready = fw_sd_vae_config_read (&vae->config, json_node_get_object (json), folder, error)
-                   && network_open (&vae->network, folder, "diffusion_pytorch_model.safetensors", &fw_names_sd_vae, compute, error);
-  if (ready) {
+  g_autoptr (JsonNode) json = folder != NULL ? read_config (folder, error) : NULL;
+  gboolean ready = folder == NULL || (json != NULL && fw_sd_vae_config_read (&vae->config, json_node_get_object (json), folder, error));
+  if (folder == NULL)
+    vae->config = *blank;
+  if (ready && network_open (&vae->network, folder, "diffusion_pytorch_model.safetensors", &fw_names_sd_vae, compute, device, error)) {
     FwGraph *graph = vae->network.graph;
     FwVal images = fw_external (graph, "images", FW_DTYPE_F32, 4, (gint64[]) { batch, size, size, vae->config.in_channels });
-    ready = network_plan (&vae->network, fw_sd_vae_encode (graph, &vae->config, fw_permute_to (graph, images, 0, 3, 1, 2)), device, error);
+    if (network_plan (&vae->network, fw_sd_vae_encode (graph, &vae->config, fw_permute_to (graph, images, 0, 3, 1, 2)), error))
+      return vae;
   }
-  if (!ready)
-    g_clear_pointer (&vae, fw_frozen_vae_free);
-  return vae;
+  fw_frozen_vae_free (vae);
+  return NULL;
 }
 
 void
@@ -102,6 +167,18 @@ fw_frozen_vae_config (const FwFrozenVae *vae)
   return &vae->config;
 }
 
+gsize
+fw_frozen_vae_slab_bytes (const FwFrozenVae *vae)
+{
+  return vae->network.plan->slab_bytes;
+}
+
+gboolean
+fw_frozen_vae_bind (FwFrozenVae *vae, gpointer slab, GError **error)
+{
+  return network_bind (&vae->network, slab, error);
+}
+
 const float *
 fw_frozen_vae_encode (FwFrozenVae *vae, const float *images, GCancellable *cancellable, GError **error)
 {
@@ -110,24 +187,22 @@ fw_frozen_vae_encode (FwFrozenVae *vae, const float *images, GCancellable *cance
 }
 
 FwFrozenText *
-fw_frozen_text_new (const char *folder, const char *spiece, gint64 batch, gint64 length, FwDevice *device, GError **error)
+fw_frozen_text_new (const char *folder, const FwT5Config *blank, gint64 batch, gint64 length, FwDevice *device, GError **error)
 {
-  g_autoptr (JsonNode) json = read_config (folder, error);
-  if (json == NULL)
-    return NULL;
   FwFrozenText *text = g_new0 (FwFrozenText, 1);
-  text->tokenizer = fw_t5_tokenizer_open (spiece, FW_T5_EXTRA_IDS, error);
-  gboolean ready = text->tokenizer != NULL && fw_t5_config_read (&text->config, json_node_get_object (json), folder, error)
-                   && network_open (&text->network, folder, "model.safetensors", &fw_names_t5, FW_DTYPE_F32, error);
-  if (ready) {
+  g_autoptr (JsonNode) json = folder != NULL ? read_config (folder, error) : NULL;
+  gboolean ready = folder == NULL || (json != NULL && fw_t5_config_read (&text->config, json_node_get_object (json), folder, error));
+  if (folder == NULL)
+    text->config = *blank;
+  if (ready && network_open (&text->network, folder, "model.safetensors", &fw_names_t5, FW_DTYPE_F32, device, error)) {
     FwGraph *graph = text->network.graph;
     gint64 dim[] = { batch, length };
     FwVal ids = fw_external (graph, "ids", FW_DTYPE_I32, 2, dim), mask = fw_external (graph, "mask", FW_DTYPE_U8, 2, dim);
-    ready = network_plan (&text->network, fw_t5_encoder (graph, &text->config, ids, mask), device, error);
+    if (network_plan (&text->network, fw_t5_encoder (graph, &text->config, ids, mask), error))
+      return text;
   }
-  if (!ready)
-    g_clear_pointer (&text, fw_frozen_text_free);
-  return text;
+  fw_frozen_text_free (text);
+  return NULL;
 }
 
 void
@@ -136,7 +211,6 @@ fw_frozen_text_free (FwFrozenText *text)
   if (text == NULL)
     return;
   network_clear (&text->network);
-  fw_t5_tokenizer_free (text->tokenizer);
   g_free (text);
 }
 
@@ -146,10 +220,16 @@ fw_frozen_text_config (const FwFrozenText *text)
   return &text->config;
 }
 
-FwT5Tokenizer *
-fw_frozen_text_tokenizer (FwFrozenText *text)
+gsize
+fw_frozen_text_slab_bytes (const FwFrozenText *text)
 {
-  return text->tokenizer;
+  return text->network.plan->slab_bytes;
+}
+
+gboolean
+fw_frozen_text_bind (FwFrozenText *text, gpointer slab, GError **error)
+{
+  return network_bind (&text->network, slab, error);
 }
 
 const float *

@@ -1,110 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Reading recipes: overrides first, then every key checked. */
+ * Reading recipes: overrides first, then every key checked, then what each kind of stage demands. */
 #include "engine/train/recipe.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "engine/checkpoint/json-text.h"
 #include "engine/model/config.h"
+#include "engine/train/recipe-json.h"
 #include "engine/train/stage.h"
 
 enum { RECIPE_LIMIT = 1 << 20 };
 
-static const char *const recipe_keys[] = { "name", "seed", "precision", "output", "stages", NULL };
+static const char *const recipe_keys[] = { "name", "seed", "precision", "output", "save_seconds", "stages", NULL };
+static const char *const precisions[] = { "auto", "fp32", "bf16", NULL };
 static const char *const stage_keys[] = { "name", "kind", "output", NULL };
 static const char *const training_keys[] = {
   "steps", "lr", "warm_up", "decay", "betas", "epsilon", "weight_decay", "clip", "ema", "seed", "init", "data", NULL
 };
-
-static gboolean
-refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
-
-static gboolean
-refuse (GError **error, const char *format, ...)
-{
-  va_list arguments;
-  va_start (arguments, format);
-  g_autofree char *text = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "The recipe cannot be used: %s", text);
-  return FALSE;
-}
-
-static gboolean
-only_known_keys (JsonObject *json, const char *what, const char *const *const *lists, GError **error)
-{
-  g_autoptr (GList) members = json_object_get_members (json);
-  for (GList *member = members; member != NULL; member = member->next) {
-    gboolean known = FALSE;
-    for (const char *const *const *list = lists; *list != NULL && !known; list++)
-      known = g_strv_contains (*list, member->data);
-    if (!known)
-      return refuse (error, "%s has an unknown key “%s”", what, (char *) member->data);
-  }
-  return TRUE;
-}
-
-static const char *
-text_of (JsonObject *json, const char *key)
-{
-  JsonNode *node = json_object_get_member (json, key);
-  return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING ? json_node_get_string (node) : NULL;
-}
-
-/* --- overrides --- */
-
-/* The member or, in a list of named objects, the element called @key. */
-static JsonNode *
-step_into (JsonNode *node, const char *key)
-{
-  if (JSON_NODE_HOLDS_OBJECT (node))
-    return json_object_get_member (json_node_get_object (node), key);
-  if (!JSON_NODE_HOLDS_ARRAY (node))
-    return NULL;
-  JsonArray *array = json_node_get_array (node);
-  for (guint i = 0; i < json_array_get_length (array); i++) {
-    JsonNode *element = json_array_get_element (array, i);
-    if (JSON_NODE_HOLDS_OBJECT (element) && g_strcmp0 (text_of (json_node_get_object (element), "name"), key) == 0)
-      return element;
-  }
-  return NULL;
-}
-
-/* A value as JSON if it is some, else as a string. */
-static JsonNode *
-value_of (const char *text)
-{
-  g_autoptr (JsonParser) parser = json_parser_new ();
-  if (json_parser_load_from_data (parser, text, -1, NULL) && json_parser_get_root (parser) != NULL)
-    return json_parser_steal_root (parser);
-  JsonNode *node = json_node_new (JSON_NODE_VALUE);
-  json_node_set_string (node, text);
-  return node;
-}
-
-static gboolean
-override (JsonNode *root, const char *assignment, GError **error)
-{
-  const char *equals = strchr (assignment, '=');
-  if (equals == NULL || equals == assignment) {
-    g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "“%s” is not of the form key=value", assignment);
-    return FALSE;
-  }
-  g_autofree char *path = g_strndup (assignment, equals - assignment);
-  g_auto (GStrv) parts = g_strsplit (path, ".", -1);
-  guint n = g_strv_length (parts);
-  JsonNode *node = root;
-  for (guint i = 0; i + 1 < n && node != NULL; i++)
-    node = step_into (node, parts[i]);
-  if (node == NULL || !JSON_NODE_HOLDS_OBJECT (node)) {
-    g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "The recipe has nothing called “%s”", path);
-    return FALSE;
-  }
-  json_object_set_member (json_node_get_object (node), parts[n - 1], value_of (equals + 1));
-  return TRUE;
-}
-
-/* --- stages --- */
 
 typedef struct {
   int size, frames, batch, every, cache;
@@ -121,22 +34,23 @@ static const FwConfigField row_fields[] = {
   { NULL }
 };
 static const char *const row_keys[] = { "world", "size", "frames", "batch", "every", "cache", "from", "wording", NULL };
+static const char *const worlds[] = { "shapes", NULL }, *const wordings[] = { "mixed", "canonical", NULL };
 
 static gboolean
 read_row (JsonNode *node, FwTrainRow *row, const char *what, GError **error)
 {
   if (!JSON_NODE_HOLDS_OBJECT (node))
-    return refuse (error, "%s: a row of “data” is not an object", what);
+    return fw_recipe_refuse (error, "%s: a row of “data” is not an object", what);
   JsonObject *json = json_node_get_object (node);
   RowNumbers numbers = { .size = 64, .frames = 1, .batch = 1, .every = 1, .from = 0 };
-  const char *wording = text_of (json, "wording");
-  if (!only_known_keys (json, what, (const char *const *const[]) { row_keys, NULL }, error) || !fw_config_read (json, row_fields, &numbers, what, error))
+  const char *wording = "mixed", *world = "";
+  if (!fw_recipe_only_keys (json, what, (const char *const *const[]) { row_keys, NULL }, error)
+      || !fw_config_read (json, row_fields, &numbers, what, error) || !fw_recipe_choice (json, "world", worlds, &world, what, error)
+      || !fw_recipe_choice (json, "wording", wordings, &wording, what, error))
     return FALSE;
-  if (g_strcmp0 (text_of (json, "world"), "shapes") != 0)
-    return refuse (error, "%s: the only world is “shapes”", what);
-  if (wording != NULL && g_strcmp0 (wording, "mixed") != 0 && g_strcmp0 (wording, "canonical") != 0)
-    return refuse (error, "%s: “wording” is canonical or mixed", what);
-  *row = (FwTrainRow) { numbers.size, numbers.frames, numbers.batch, numbers.every, numbers.cache, numbers.from, g_strcmp0 (wording, "canonical") != 0 };
+  if (*world == '\0')
+    return fw_recipe_refuse (error, "%s: a row of “data” names no “world”", what);
+  *row = (FwTrainRow) { numbers.size, numbers.frames, numbers.batch, numbers.every, numbers.cache, numbers.from, g_str_equal (wording, "mixed") };
   return TRUE;
 }
 
@@ -146,23 +60,24 @@ read_rows (FwTrainStage *stage, const char *what, GError **error)
   JsonNode *node = json_object_get_member (stage->json, "data");
   guint n = node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_array_get_length (json_node_get_array (node)) : 0;
   if (n < 1 || n > FW_TRAIN_MAX_ROWS)
-    return refuse (error, "%s: “data” must be a list of 1 to %d rows", what, FW_TRAIN_MAX_ROWS);
+    return fw_recipe_refuse (error, "%s: “data” must be a list of 1 to %d rows", what, FW_TRAIN_MAX_ROWS);
   for (stage->n_rows = 0; stage->n_rows < n; stage->n_rows++)
     if (!read_row (json_array_get_element (json_node_get_array (node), stage->n_rows), &stage->rows[stage->n_rows], what, error))
       return FALSE;
   if (stage->rows[0].every != 1 || stage->rows[0].from != 0)
-    return refuse (error, "%s: the first row of “data” takes part in every step", what);
+    return fw_recipe_refuse (error, "%s: the first row of “data” takes part in every step", what);
   return TRUE;
 }
 
 typedef struct {
-  double steps, lr, warm_up, betas[2], epsilon, weight_decay, clip, ema, seed, from, to;
+  int steps, warm_up;
+  double lr, betas[2], epsilon, weight_decay, clip, ema, seed, from, to;
 } TrainingNumbers;
 
 static const FwConfigField training_fields[] = {
-  { "steps", FW_CONFIG_DOUBLE, offsetof (TrainingNumbers, steps), 1, 1, 1e9, TRUE },
+  { "steps", FW_CONFIG_INT, offsetof (TrainingNumbers, steps), 1, 1, 1e9, TRUE },
   { "lr", FW_CONFIG_DOUBLE, offsetof (TrainingNumbers, lr), 1, 0, 1, TRUE },
-  { "warm_up", FW_CONFIG_DOUBLE, offsetof (TrainingNumbers, warm_up), 1, 0, 1e9, FALSE },
+  { "warm_up", FW_CONFIG_INT, offsetof (TrainingNumbers, warm_up), 1, 0, 1e9, FALSE },
   { "betas", FW_CONFIG_DOUBLE, offsetof (TrainingNumbers, betas), 2, 0, 0.999999, FALSE },
   { "epsilon", FW_CONFIG_DOUBLE, offsetof (TrainingNumbers, epsilon), 1, 1e-20, 1, FALSE },
   { "weight_decay", FW_CONFIG_DOUBLE, offsetof (TrainingNumbers, weight_decay), 1, 0, 1, FALSE },
@@ -177,21 +92,22 @@ static const FwConfigField decay_fields[] = {
   { NULL }
 };
 
-static JsonObject *
-object_of (JsonObject *json, const char *key)
-{
-  JsonNode *node = json_object_get_member (json, key);
-  return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
-}
+static const char *const decay_keys[] = { "from", "to", NULL };
 
 static gboolean
 read_training (FwTrainStage *stage, const char *what, GError **error)
 {
   TrainingNumbers n = { .betas = { 0.9, 0.999 }, .epsilon = 1e-8, .from = 1, .to = 1 };
-  JsonObject *decay = object_of (stage->json, "decay");
-  if (!fw_config_read (stage->json, training_fields, &n, what, error) || (decay != NULL && !fw_config_read (decay, decay_fields, &n, what, error)))
+  if (!fw_config_read (stage->json, training_fields, &n, what, error))
     return FALSE;
-  stage->steps = (gint64) n.steps;
+  if (json_object_has_member (stage->json, "decay")) {
+    JsonObject *decay = fw_recipe_strict_object (stage->json, "decay", decay_keys, what, error);
+    if (decay == NULL || !fw_config_read (decay, decay_fields, &n, what, error))
+      return FALSE;
+  }
+  if (n.seed != floor (n.seed))
+    return fw_recipe_refuse (error, "%s: “seed” must be a whole number", what);
+  stage->steps = n.steps;
   stage->lr = n.lr;
   stage->beta1 = n.betas[0];
   stage->beta2 = n.betas[1];
@@ -200,14 +116,14 @@ read_training (FwTrainStage *stage, const char *what, GError **error)
   stage->clip = n.clip;
   stage->ema = n.ema;
   stage->seed += (guint64) n.seed;
-  if (!fw_lr_schedule_init (&stage->schedule, "constant_then_linear", (gint64) n.warm_up, stage->steps, error))
+  if (!fw_lr_schedule_init (&stage->schedule, "constant_then_linear", n.warm_up, stage->steps, error))
     return FALSE;
   stage->schedule.decay_from = n.from;
   stage->schedule.end = n.to;
-  stage->init = object_of (stage->json, "init");
-  stage->init_from = stage->init != NULL ? text_of (stage->init, "from") : NULL;
+  stage->init = fw_recipe_object (stage->json, "init");
+  stage->init_from = stage->init != NULL ? fw_recipe_text (stage->init, "from") : NULL;
   if (stage->init_from == NULL)
-    return refuse (error, "%s: “init” must say where to start from", what);
+    return fw_recipe_refuse (error, "%s: “init” must say where to start from", what);
   return read_rows (stage, what, error);
 }
 
@@ -221,6 +137,14 @@ is_plain_path (const char *path)
     if (g_str_equal (*part, "..") || g_str_equal (*part, "."))
       return FALSE;
   return TRUE;
+}
+
+/* Folders beside the outputs that the job itself keeps. */
+static gboolean
+is_ours (const char *path)
+{
+  gsize length = strcspn (path, "/");
+  return (length == 5 && strncmp (path, "state", length) == 0) || (length == 3 && strncmp (path, "log", length) == 0);
 }
 
 /* The recipe's seed and the stage's name, mixed so that stages draw unrelated numbers. */
@@ -237,53 +161,81 @@ static gboolean
 read_stage (const FwTrainRecipe *recipe, JsonNode *node, FwTrainStage *stage, GError **error)
 {
   if (!JSON_NODE_HOLDS_OBJECT (node))
-    return refuse (error, "a stage is not an object");
+    return fw_recipe_refuse (error, "a stage is not an object");
   *stage = (FwTrainStage) { .json = json_node_get_object (node) };
-  stage->name = text_of (stage->json, "name");
-  stage->output = text_of (stage->json, "output");
-  const char *kind = text_of (stage->json, "kind");
-  if (stage->name == NULL || strspn (stage->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != strlen (stage->name) || *stage->name == '\0')
-    return refuse (error, "a stage needs a “name” of letters, digits and hyphens");
+  stage->name = fw_recipe_text (stage->json, "name");
+  stage->output = fw_recipe_text (stage->json, "output");
+  const char *kind = fw_recipe_text (stage->json, "kind");
+  if (stage->name == NULL || *stage->name == '\0' || strlen (stage->name) > 64
+      || stage->name[strspn (stage->name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-")] != '\0')
+    return fw_recipe_refuse (error, "a stage needs a “name” of letters, digits and hyphens, 64 at most");
   if (fw_train_recipe_stage (recipe, stage->name) != NULL)
-    return refuse (error, "two stages are called “%s”", stage->name);
-  if (stage->output == NULL || !is_plain_path (stage->output))
-    return refuse (error, "stage “%s” needs an “output”, a relative path", stage->name);
+    return fw_recipe_refuse (error, "two stages are called “%s”", stage->name);
+  if (stage->output == NULL || !is_plain_path (stage->output) || is_ours (stage->output))
+    return fw_recipe_refuse (error, "stage “%s” needs an “output”, a relative path that does not begin with state or log", stage->name);
+  for (guint i = 0; i < recipe->stages->len; i++)
+    if (g_str_equal (g_array_index (recipe->stages, FwTrainStage, i).output, stage->output))
+      return fw_recipe_refuse (error, "two stages have the “output” %s", stage->output);
   stage->kind = fw_stage_kind (kind);
   if (stage->kind == NULL)
-    return refuse (error, "stage “%s” has the unknown kind “%s”", stage->name, kind != NULL ? kind : "");
+    return fw_recipe_refuse (error, "stage “%s” has the unknown kind “%.64s”", stage->name, kind != NULL ? kind : "");
   stage->seed = mix_seed (recipe->seed, stage->name);
   const char *const *lists[] = { stage_keys, stage->kind->keys, stage->kind->trains ? training_keys : NULL, NULL };
   g_autofree char *what = g_strdup_printf ("stage “%s”", stage->name);
-  return only_known_keys (stage->json, what, lists, error) && (!stage->kind->trains || read_training (stage, what, error));
+  return fw_recipe_only_keys (stage->json, what, lists, error) && (!stage->kind->trains || read_training (stage, what, error));
+}
+
+typedef struct { double seed, save_seconds; } RecipeNumbers;
+
+static const FwConfigField recipe_fields[] = {
+  { "seed", FW_CONFIG_DOUBLE, offsetof (RecipeNumbers, seed), 1, 0, 9007199254740992.0, TRUE },
+  { "save_seconds", FW_CONFIG_DOUBLE, offsetof (RecipeNumbers, save_seconds), 1, 0, 86400, FALSE },
+  { NULL }
+};
+
+static gboolean
+read_head (FwTrainRecipe *recipe, JsonObject *json, GError **error)
+{
+  RecipeNumbers numbers = { .save_seconds = 60 };
+  if (!fw_recipe_only_keys (json, "it", (const char *const *const[]) { recipe_keys, NULL }, error)
+      || !fw_config_read (json, recipe_fields, &numbers, "The recipe", error)
+      || !fw_recipe_choice (json, "precision", precisions, &recipe->precision, "it", error))
+    return FALSE;
+  if (numbers.seed != floor (numbers.seed))
+    return fw_recipe_refuse (error, "“seed” must be a whole number");
+  recipe->seed = (guint64) numbers.seed;
+  recipe->save_seconds = numbers.save_seconds;
+  recipe->name = fw_recipe_text (json, "name");
+  recipe->output = fw_recipe_text (json, "output");
+  if (recipe->name == NULL || !is_plain_path (recipe->name) || strchr (recipe->name, '/') != NULL || strlen (recipe->name) > 64)
+    return fw_recipe_refuse (error, "it needs a “name” that can be a folder's");
+  if (recipe->precision == NULL)
+    return fw_recipe_refuse (error, "it needs a “precision”: auto, fp32 or bf16");
+  if (json_object_has_member (json, "output") && (recipe->output == NULL || *recipe->output == '\0'))
+    return fw_recipe_refuse (error, "“output” must be a folder");
+  return TRUE;
 }
 
 static gboolean
 read_recipe (FwTrainRecipe *recipe, GError **error)
 {
   JsonObject *json = json_node_get_object (recipe->root);
-  if (!only_known_keys (json, "it", (const char *const *const[]) { recipe_keys, NULL }, error))
+  if (!read_head (recipe, json, error))
     return FALSE;
-  struct { double seed; } numbers = { 0 };
-  const FwConfigField seed_field[] = { { "seed", FW_CONFIG_DOUBLE, 0, 1, 0, 9007199254740992.0, TRUE }, { NULL } };
-  if (!fw_config_read (json, seed_field, &numbers, "The recipe", error))
-    return FALSE;
-  recipe->seed = (guint64) numbers.seed;
-  recipe->name = text_of (json, "name");
-  recipe->output = text_of (json, "output");
-  recipe->precision = text_of (json, "precision");
-  if (recipe->name == NULL || !is_plain_path (recipe->name) || strchr (recipe->name, '/') != NULL)
-    return refuse (error, "it needs a “name” that can be a folder's");
-  if (recipe->precision == NULL || !g_strv_contains ((const char *const[]) { "auto", "fp32", "bf16", NULL }, recipe->precision))
-    return refuse (error, "“precision” is auto, fp32 or bf16");
   JsonNode *list = json_object_get_member (json, "stages");
   guint n = list != NULL && JSON_NODE_HOLDS_ARRAY (list) ? json_array_get_length (json_node_get_array (list)) : 0;
   if (n < 1 || n > 100)
-    return refuse (error, "“stages” must be a list of 1 to 100 stages");
+    return fw_recipe_refuse (error, "“stages” must be a list of 1 to 100 stages");
   for (guint i = 0; i < n; i++) {
     FwTrainStage stage;
     if (!read_stage (recipe, json_array_get_element (json_node_get_array (list), i), &stage, error))
       return FALSE;
     g_array_append_val (recipe->stages, stage);
+  }
+  for (guint i = 0; i < n; i++) {
+    const FwTrainStage *stage = &g_array_index (recipe->stages, FwTrainStage, i);
+    if (!stage->kind->check (recipe, stage, error))
+      return FALSE;
   }
   return TRUE;
 }
@@ -307,7 +259,7 @@ fw_train_recipe_read (const char *path, const char *const *overrides, GError **e
   recipe->stages = g_array_new (FALSE, TRUE, sizeof (FwTrainStage));
   recipe->root = mutable_copy (read);
   for (const char *const *assignment = overrides; assignment != NULL && *assignment != NULL; assignment++)
-    if (!override (recipe->root, *assignment, error))
+    if (!fw_recipe_override (recipe->root, *assignment, error))
       return NULL;
   return read_recipe (recipe, error) ? g_steal_pointer (&recipe) : NULL;
 }
@@ -333,8 +285,8 @@ fw_train_recipe_stage (const FwTrainRecipe *recipe, const char *name)
   return NULL;
 }
 
-guint
-fw_train_stage_row (const FwTrainStage *stage, gint64 step)
+static guint
+row_of (const FwTrainStage *stage, gint64 step)
 {
   for (guint row = stage->n_rows; row-- > 1;)
     if ((double) step >= stage->rows[row].from * (double) stage->steps && step % stage->rows[row].every == 0)
@@ -342,13 +294,20 @@ fw_train_stage_row (const FwTrainStage *stage, gint64 step)
   return 0;
 }
 
-guint64
-fw_train_stage_first_sample (const FwTrainStage *stage, gint64 step)
+FwTrainStep
+fw_train_stage_next (const FwTrainStage *stage, const FwTrainStep *at)
 {
-  guint64 sample = 0;
-  for (gint64 before = 0; before < step; before++)
-    sample += (guint64) stage->rows[fw_train_stage_row (stage, before)].batch;
-  return sample;
+  gint64 step = at->step + 1;
+  return (FwTrainStep) { step, row_of (stage, step), at->first_sample + (guint64) stage->rows[at->row].batch };
+}
+
+FwTrainStep
+fw_train_stage_step (const FwTrainStage *stage, gint64 step)
+{
+  FwTrainStep at = { 0, row_of (stage, 0), 0 };
+  while (at.step < step)
+    at = fw_train_stage_next (stage, &at);
+  return at;
 }
 
 char *

@@ -19,11 +19,18 @@ typedef struct {
 typedef struct _FwTrainStage FwTrainStage;
 typedef struct _FwTrainContext FwTrainContext;
 
+typedef struct _FwTrainRecipe FwTrainRecipe;
+typedef struct _FwStageForecast FwStageForecast;
+
 /* A kind of stage: the keys of its own, and how it runs. */
 typedef struct {
   const char *name;
   const char *const *keys;   /* besides name, kind, output and, if it @trains, the shared ones; NULL-ended */
-  gboolean trains;
+  gboolean trains, folder;   /* @folder: the output is one, not a file */
+  /* Judges all that can be told from the recipe alone, so that nothing is found wrong after hours. */
+  gboolean (*check) (const FwTrainRecipe *recipe, const FwTrainStage *stage, GError **error);
+  /* What the stage will cost, by doing a few of its steps on zeros; stage.h. */
+  gboolean (*forecast) (FwTrainContext *context, const FwTrainStage *stage, FwStageForecast *forecast, GError **error);
   gboolean (*run) (FwTrainContext *context, const FwTrainStage *stage, GError **error);
 } FwStageKind;
 
@@ -41,13 +48,14 @@ struct _FwTrainStage {
   guint n_rows;
 };
 
-typedef struct {
+struct _FwTrainRecipe {
   JsonNode *root;            /* owns the texts that the stages point to */
   const char *name, *output; /* @output may be NULL */
   const char *precision;     /* auto, fp32, bf16 */
   guint64 seed;
+  double save_seconds;       /* how often the state is saved; 0 = after every step */
   GArray *stages;            /* FwTrainStage */
-} FwTrainRecipe;
+};
 
 /* Reads @path and applies @overrides ("a.b=value"; stages are named by name: "stages.vae.steps=10"). FW_ERROR_FORMAT or
  * FW_ERROR_INVALID in one sentence for what the description does not allow. Free with fw_train_recipe_free(). */
@@ -56,8 +64,16 @@ void fw_train_recipe_free (FwTrainRecipe *recipe);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwTrainRecipe, fw_train_recipe_free)
 const FwTrainStage *fw_train_recipe_stage (const FwTrainRecipe *recipe, const char *name);
 
-/* The row a step takes its batch from, and the number of its first sample: samples are counted through the stage. */
-guint fw_train_stage_row (const FwTrainStage *stage, gint64 step);
-guint64 fw_train_stage_first_sample (const FwTrainStage *stage, gint64 step);
-/* A digest of everything that decides what the stage makes; free with g_free(). */
+/* A step of a stage: the row its batch comes from, and the number of its first sample. Samples are counted through the stage,
+ * whichever row takes them. */
+typedef struct {
+  gint64 step;
+  guint row;
+  guint64 first_sample;
+} FwTrainStep;
+
+/* The step numbered @step, found by walking there from the first; the one after @at. */
+FwTrainStep fw_train_stage_step (const FwTrainStage *stage, gint64 step);
+FwTrainStep fw_train_stage_next (const FwTrainStage *stage, const FwTrainStep *at);
+/* A digest of everything in the stage's own entry that decides what it makes; free with g_free(). */
 char *fw_train_stage_digest (const FwTrainRecipe *recipe, const FwTrainStage *stage);

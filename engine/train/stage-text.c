@@ -3,24 +3,31 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/checkpoint/json-text.h"
+#include "engine/checkpoint/safetensors-write.h"
 #include "engine/graph/ops.h"
-#include "engine/memory/file.h"
+#include "engine/memory/buffers.h"
+#include "engine/model/config.h"
 #include "engine/model/layers.h"
 #include "engine/model/t5.h"
 #include "engine/train/init.h"
+#include "engine/train/recipe-json.h"
 #include "engine/train/shapes-batch.h"
 #include "engine/train/stage.h"
 
 static const char *const keys[] = { "model", "tokenizer", "length", NULL };
+static const char *const model_keys[] = {
+  "d_model", "num_layers", "num_heads", "d_kv", "d_ff", "relative_attention_num_buckets", "relative_attention_max_distance",
+  "feed_forward_proj", "layer_norm_epsilon", "dropout_rate", NULL
+};
 
 typedef struct {
   FwTrainContext *context;
   const FwTrainStage *stage;
   FwT5Config config;
-  FwT5Tokenizer *tokenizer;
+  FwT5Tokenizer *tokenizer;  /* NULL in a rehearsal */
   gint64 length;
   FwTrainer *trainer;
+  FwBuffers buffers;         /* all that follow */
   FwShapesScene *scenes;
   gint32 *ids, *labels[FW_SHAPES_N_ATTRIBUTES];
   guint8 *mask;
@@ -60,15 +67,24 @@ record_loss (FwGraph *graph, guint variant, gpointer data)
   return total;
 }
 
+/* Without a tokenizer, every token is the first. */
 static gboolean
-batch (gpointer data, gint64 step, guint variant, GError **error)
+make_captions (TextStage *s, const FwTrainRow *row, GError **error)
+{
+  if (s->tokenizer != NULL)
+    return fw_shapes_batch_captions (row, s->scenes, s->tokenizer, s->length, s->ids, s->mask, error);
+  memset (s->mask, 1, row->batch * s->length);
+  return TRUE;
+}
+
+static gboolean
+batch (gpointer data, const FwTrainStep *at, GError **error)
 {
   TextStage *s = data;
   const FwTrainRow *row = &s->stage->rows[0];
-  guint64 first = fw_train_stage_first_sample (s->stage, step);
   for (int i = 0; i < row->batch; i++)
-    fw_shapes_draw (s->stage->seed, first + (guint64) i, FW_SHAPES_TRAINED, &s->scenes[i]);
-  if (!fw_shapes_batch_captions (row, s->scenes, s->tokenizer, s->length, s->ids, s->mask, error))
+    fw_shapes_draw (s->stage->seed, at->first_sample + (guint64) i, FW_SHAPES_TRAINED, &s->scenes[i]);
+  if (!make_captions (s, row, error))
     return FALSE;
   FwExec *exec = fw_trainer_exec (s->trainer, 0);
   for (int i = 0; i < row->batch; i++) {
@@ -110,59 +126,120 @@ write_encoder (const TextStage *s, GError **error)
 static gboolean
 write_config (const TextStage *s, GError **error)
 {
-  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
-  JsonObject *json = json_object_new (), *model = json_object_get_object_member (s->stage->json, "model");
+  JsonObject *json = json_object_new (), *model = fw_recipe_object (s->stage->json, "model");
   g_autoptr (GList) members = json_object_get_members (model);
   json_object_set_string_member (json, "model_type", "t5");
   for (GList *member = members; member != NULL; member = member->next)
     json_object_set_member (json, member->data, json_node_copy (json_object_get_member (model, member->data)));
   json_object_set_int_member (json, "vocab_size", s->config.vocab_size);
-  json_node_take_object (node, json);
-  g_autofree char *text = fw_json_text_print (node, TRUE), *path = fw_stage_path (s->context, s->stage, "config.json");
-  return fw_file_write (path, text, strlen (text), error);
+  return fw_stage_write_json (s->context, s->stage, "config.json", json, error);
+}
+
+static const FwConfigField length_field[] = { { "length", FW_CONFIG_INT, 0, 1, 2, 4096, TRUE }, { NULL } };
+static const FwConfigField vocabulary_field[] = { { "vocabulary", FW_CONFIG_INT, 0, 1, 1, 1 << 24, TRUE }, { NULL } };
+
+/* The network's own keys; the vocabulary's size is not among them. */
+static gboolean
+read_network (const FwTrainStage *stage, int vocabulary, FwT5Config *config, gint64 *length, GError **error)
+{
+  g_autofree char *what = g_strdup_printf ("stage “%s”", stage->name);
+  JsonObject *model = fw_recipe_strict_object (stage->json, "model", model_keys, what, error);
+  int positions;
+  if (model == NULL || !fw_config_read (stage->json, length_field, &positions, what, error))
+    return FALSE;
+  g_autoptr (JsonObject) whole = json_object_new ();
+  g_autoptr (GList) members = json_object_get_members (model);
+  for (GList *member = members; member != NULL; member = member->next)
+    json_object_set_member (whole, member->data, json_node_copy (json_object_get_member (model, member->data)));
+  json_object_set_int_member (whole, "vocab_size", vocabulary);
+  *length = positions;
+  return fw_t5_config_read (config, whole, what, error);
+}
+
+gboolean
+fw_stage_text_config (const FwTrainRecipe *recipe, const FwTrainStage *stage, FwT5Config *config, gint64 *length, GError **error)
+{
+  const FwTrainStage *pieces = fw_stage_named (recipe, stage, "tokenizer", &fw_stage_sentencepiece, error);
+  int vocabulary;
+  return pieces != NULL && fw_config_read (pieces->json, vocabulary_field, &vocabulary, pieces->name, error)
+         && read_network (stage, vocabulary + FW_T5_EXTRA_IDS, config, length, error);
 }
 
 static gboolean
-read_config (TextStage *s, GError **error)
+check (const FwTrainRecipe *recipe, const FwTrainStage *stage, GError **error)
 {
-  const FwTrainStage *pieces = fw_stage_named (s->context, s->stage, "tokenizer", &fw_stage_sentencepiece, error);
-  JsonObject *model = pieces != NULL ? fw_stage_object (s->stage, "model", error) : NULL;
-  if (model == NULL)
+  FwT5Config config;
+  gint64 length;
+  if (stage->n_rows != 1)
+    return fw_recipe_refuse (error, "stage “%s” takes one row of “data”", stage->name);
+  return fw_stage_is_plain (stage, error) && fw_stage_text_config (recipe, stage, &config, &length, error);
+}
+
+static gboolean
+open_tokenizer (TextStage *s, GError **error)
+{
+  const FwTrainStage *pieces = fw_stage_named (s->context->recipe, s->stage, "tokenizer", &fw_stage_sentencepiece, error);
+  if (pieces == NULL)
     return FALSE;
   g_autofree char *path = fw_stage_path (s->context, pieces, NULL);
   s->tokenizer = fw_t5_tokenizer_open (path, FW_T5_EXTRA_IDS, error);
-  if (s->tokenizer == NULL)
-    return FALSE;
-  g_autoptr (JsonNode) copy = json_node_copy (json_object_get_member (s->stage->json, "model"));
-  json_object_set_int_member (json_node_get_object (copy), "vocab_size", (gint64) fw_t5_tokenizer_size (s->tokenizer));
-  s->length = json_object_get_int_member_with_default (s->stage->json, "length", 0);
-  if (s->length < 2 || s->length > 4096) {
-    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "The recipe cannot be used: “length” of stage “%s” must be 2 to 4096", s->stage->name);
-    return FALSE;
-  }
-  return fw_t5_config_read (&s->config, json_node_get_object (copy), s->stage->name, error);
+  return s->tokenizer != NULL && read_network (s->stage, (int) fw_t5_tokenizer_size (s->tokenizer), &s->config, &s->length, error);
 }
 
 static gboolean
-run_stage (TextStage *s, GError **error)
+make_buffers (TextStage *s, GError **error)
+{
+  static const char purpose[] = "a batch of captions";
+  gsize size = s->stage->rows[0].batch, tokens = size * s->length;
+  gboolean made = (s->scenes = fw_buffers_add (&s->buffers, size, sizeof *s->scenes, purpose, error)) != NULL
+                  && (s->ids = fw_buffers_add (&s->buffers, tokens, sizeof *s->ids, purpose, error)) != NULL
+                  && (s->mask = fw_buffers_add (&s->buffers, tokens, 1, purpose, error)) != NULL
+                  && (s->share = fw_buffers_add (&s->buffers, tokens, sizeof *s->share, purpose, error)) != NULL;
+  for (int a = 0; made && a < FW_SHAPES_N_ATTRIBUTES; a++)
+    made = (s->labels[a] = fw_buffers_add (&s->buffers, size, sizeof *s->labels[a], purpose, error)) != NULL;
+  return made;
+}
+
+static gboolean
+open_stage (TextStage *s, GError **error)
 {
   const FwTrainStage *stage = s->stage;
   const FwTrainerSettings settings = {
     .variants = 1, .compute = s->context->compute, .clip = stage->clip,
     .adamw = { stage->beta1, stage->beta2, stage->epsilon, stage->weight_decay },
   };
-  int size = stage->rows[0].batch;
-  s->scenes = g_new (FwShapesScene, size);
-  s->ids = g_new (gint32, size * s->length);
-  s->mask = g_new (guint8, size * s->length);
-  s->share = g_new (float, size * s->length);
-  for (int a = 0; a < FW_SHAPES_N_ATTRIBUTES; a++)
-    s->labels[a] = g_new (gint32, size);
-  s->trainer = fw_trainer_new (record_loss, s, &settings, s->context->device, error);
-  if (s->trainer == NULL)
+  if (!make_buffers (s, error))
     return FALSE;
-  fw_init_parameters (fw_trainer_parameters (s->trainer), init_rules, stage->seed, fw_trainer_array (s->trainer, FW_TRAINER_WEIGHTS));
-  const FwTrainLoop loop = { s->context, stage, s->trainer, batch, s };
+  s->trainer = fw_trainer_new (record_loss, s, &settings, s->context->device, error);
+  return s->trainer != NULL;
+}
+
+static void
+close_stage (TextStage *s)
+{
+  fw_trainer_free (s->trainer);
+  fw_t5_tokenizer_free (s->tokenizer);
+  fw_buffers_clear (&s->buffers);
+}
+
+static gboolean
+forecast (FwTrainContext *context, const FwTrainStage *stage, FwStageForecast *forecast, GError **error)
+{
+  TextStage s = { .context = context, .stage = stage };
+  const gsize before = fw_block_total ();
+  gboolean done = fw_stage_text_config (context->recipe, stage, &s.config, &s.length, error) && open_stage (&s, error);
+  forecast->bytes = fw_block_total () - before;
+  const FwTrainLoop loop = { context, stage, s.trainer, batch, &s };
+  done = done && fw_train_rehearse (&loop, forecast, error);
+  close_stage (&s);
+  return done;
+}
+
+static gboolean
+run_stage (TextStage *s, GError **error)
+{
+  const FwTrainLoop loop = { s->context, s->stage, s->trainer, batch, s };
+  fw_init_parameters (fw_trainer_parameters (s->trainer), init_rules, s->stage->seed, fw_trainer_array (s->trainer, FW_TRAINER_WEIGHTS));
   return fw_train_loop (&loop, error) && write_encoder (s, error) && write_config (s, error);
 }
 
@@ -170,16 +247,9 @@ static gboolean
 run (FwTrainContext *context, const FwTrainStage *stage, GError **error)
 {
   TextStage s = { .context = context, .stage = stage };
-  gboolean done = read_config (&s, error) && run_stage (&s, error);
-  fw_trainer_free (s.trainer);
-  fw_t5_tokenizer_free (s.tokenizer);
-  g_free (s.scenes);
-  g_free (s.ids);
-  g_free (s.mask);
-  g_free (s.share);
-  for (int a = 0; a < FW_SHAPES_N_ATTRIBUTES; a++)
-    g_free (s.labels[a]);
+  gboolean done = open_tokenizer (&s, error) && open_stage (&s, error) && run_stage (&s, error);
+  close_stage (&s);
   return done;
 }
 
-const FwStageKind fw_stage_text_encoder = { "text-encoder", keys, TRUE, run };
+const FwStageKind fw_stage_text_encoder = { "text-encoder", keys, TRUE, TRUE, check, forecast, run };

@@ -83,6 +83,7 @@ make_loss (FwTrainer *trainer, guint variant, const Recording *recording, const 
 static gboolean
 make_losses (FwTrainer *trainer, const Recording *recording, const FwTrainerSettings *settings, GError **error)
 {
+  trainer->slab_bytes = settings->slab_bytes;
   for (trainer->variants = 0; trainer->variants < settings->variants; trainer->variants++)
     if (!make_loss (trainer, trainer->variants, recording, settings, error))
       return FALSE;
@@ -121,7 +122,7 @@ static gboolean
 make_arrays (FwTrainer *trainer, GError **error)
 {
   gsize bytes = (gsize) fw_parameters_size (trainer->parameters) * sizeof (float);
-  for (int i = 0; i < FW_TRAINER_ARRAYS; i++)
+  for (int i = 0; i < FW_TRAINER_GRADIENT; i++)
     if ((trainer->arrays[i] = fw_block_new (bytes, "the weights in training", error)) == NULL)
       return FALSE;
   return TRUE;
@@ -195,16 +196,41 @@ fw_trainer_exec (FwTrainer *trainer, guint variant)
   return trainer->loss[variant].exec;
 }
 
+gpointer
+fw_trainer_slab (FwTrainer *trainer)
+{
+  return trainer->slab;
+}
+
+gsize
+fw_trainer_slab_bytes (const FwTrainer *trainer)
+{
+  return trainer->slab_bytes;
+}
+
 gsize
 fw_trainer_bytes (const FwTrainer *trainer)
 {
-  return (gsize) fw_parameters_size (trainer->parameters) * sizeof (float) * FW_TRAINER_ARRAYS + trainer->slab_bytes;
+  gsize array = (gsize) fw_parameters_size (trainer->parameters) * sizeof (float), arrays = 0;
+  for (int i = 0; i < FW_TRAINER_ARRAYS; i++)
+    arrays += trainer->arrays[i] != NULL;
+  return arrays * array + trainer->slab_bytes;
 }
 
 double
 fw_trainer_flops (const FwTrainer *trainer, guint variant)
 {
   return trainer->loss[variant].plan->flops;
+}
+
+/* The array that gradients of several parts are summed in. */
+static gboolean
+need_sum (FwTrainer *trainer, GError **error)
+{
+  float **sum = &trainer->arrays[FW_TRAINER_GRADIENT];
+  if (*sum == NULL)
+    *sum = fw_block_new ((gsize) fw_parameters_size (trainer->parameters) * sizeof (float), "the summed gradient", error);
+  return *sum != NULL;
 }
 
 static void
@@ -228,6 +254,8 @@ fw_trainer_accumulate (FwTrainer *trainer, guint variant, int parts, double *los
   }
   const float *gradient = fw_exec_data (exec, "gradient");
   if (parts > 1) {
+    if (!need_sum (trainer, error))
+      return FALSE;
     add_share (trainer->arrays[FW_TRAINER_GRADIENT], gradient, 1.0f / (float) parts, fw_parameters_size (trainer->parameters), trainer->fresh);
     gradient = trainer->arrays[FW_TRAINER_GRADIENT];
   }

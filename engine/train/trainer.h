@@ -19,6 +19,7 @@ typedef struct {
   gboolean checkpoint;     /* recompute activations of segments: less memory, a third more time */
   FwAdamwAttributes adamw;
   double clip;             /* global L2 norm, 0 = none */
+  gsize slab_bytes;        /* the slab is at least as large, for others to use it between steps */
 } FwTrainerSettings;
 
 /* The memory of flat arrays comes from fw_block_new(); weights start as zeros. */
@@ -27,11 +28,15 @@ void fw_trainer_free (FwTrainer *trainer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwTrainer, fw_trainer_free)
 
 FwParameters *fw_trainer_parameters (FwTrainer *trainer);
-/* Flat arrays of fw_parameters_size() floats: weights, moments, moving average, and the summed gradient. */
+/* Flat arrays of fw_parameters_size() floats: weights, moments, moving average, and the summed gradient, which is NULL
+ * until a step has more than one part. */
 typedef enum { FW_TRAINER_WEIGHTS, FW_TRAINER_MEAN, FW_TRAINER_VARIANCE, FW_TRAINER_EMA, FW_TRAINER_GRADIENT, FW_TRAINER_ARRAYS } FwTrainerArray;
 float *fw_trainer_array (FwTrainer *trainer, FwTrainerArray which);
 /* The executor of a variant's loss graph, to bind inputs and read kept results (valid until another variant runs). */
 FwExec *fw_trainer_exec (FwTrainer *trainer, guint variant);
+/* The variants' working memory, for others to use between steps. */
+gpointer fw_trainer_slab (FwTrainer *trainer);
+gsize fw_trainer_slab_bytes (const FwTrainer *trainer);
 /* Bytes: the flat arrays and the slab that the variants share. */
 gsize fw_trainer_bytes (const FwTrainer *trainer);
 double fw_trainer_flops (const FwTrainer *trainer, guint variant);
