@@ -7,7 +7,7 @@ golden=$ROOT/tests/data/golden
 
 exits "--version" 0 "^framewright-cli [0-9]+\.[0-9]+\.[0-9]+$" "$CLI" --version
 exits "--help names the commands" 0 "^  generate " "$CLI" --help
-for command in generate train models inspect; do
+for command in generate train models inspect bench; do
   exits "$command --help" 0 "^Usage: framewright-cli $command " "$CLI" $command --help
 done
 "$CLI" >stdout 2>stderr
@@ -52,6 +52,10 @@ says "inspect counts" '^Content +248 tensors, 0.27 million values' "$CLI" inspec
 says "inspect lists" '^f32 +28 +decoder.conv_in.bias$' "$CLI" inspect "$golden/sdvae/sd_layout/weights.safetensors"
 says "inspect --json" '^\{"layout":"safetensors","kind":"STDiT .*"shape":\[' "$CLI" inspect --json "$golden/opensora/stdit_mask/weights.safetensors"
 says "a checkpoint in shards" '^Layout +.*2 shards' "$CLI" inspect "$golden/t5/sharded/st"
+says "bench times a network" '^\{"bench": ?"t5"' \
+  "$CLI" bench t5 --runs 1 --precision fp32
+exits "bench of nothing" 2 "nothing" "$CLI" bench nothing
+
 for file in "$golden"/pth/hostile/*.pth "$golden"/safetensors/hostile/*.safetensors; do
   "$CLI" inspect "$file" >stdout 2>stderr
   code=$?
