@@ -96,9 +96,14 @@ shared_words (const char *one, const char *other)
 double
 fw_costs_find (const FwCosts *costs, const char *kind)
 {
-  const double *exact = g_hash_table_lookup (costs->seconds, kind);
-  if (exact != NULL)
-    return *exact;
+  const double *seconds = g_hash_table_lookup (costs->seconds, kind);
+  return seconds != NULL ? *seconds : 0;
+}
+
+/* The geometric mean over the kinds that share most first words with @kind; 0 if none shares any. */
+static double
+judge_by_relatives (const FwCosts *costs, const char *kind)
+{
   GHashTableIter iter;
   gpointer key, value;
   guint best = 0, count = 0;
@@ -120,12 +125,15 @@ fw_costs_find (const FwCosts *costs, const char *kind)
 }
 
 double
-fw_costs_guess (const char *kind)
+fw_costs_guess (const FwCosts *costs, const char *kind)
 {
-  /* By the first word; what is counted in bytes costs more for each than what is counted in FLOPs. */
+  /* What is counted in bytes costs more for each than what is counted in FLOPs. */
   static const struct { const char *word; double seconds; } guesses[] = {
     { "load", 1e-9 }, { "hash", 2e-9 }, { "save", 5e-8 }, { "encode", 5e-8 }, { NULL, 2e-11 }
   };
+  double related = costs != NULL ? judge_by_relatives (costs, kind) : 0;
+  if (related > 0)
+    return related;
   gsize i = 0;
   while (guesses[i].word != NULL && shared_words (guesses[i].word, kind) == 0)
     i++;

@@ -11,11 +11,12 @@ FwCosts *fw_costs_open (const char *path);
 void fw_costs_free (FwCosts *costs);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwCosts, fw_costs_free)
 
-/* Seconds that one unit of work of @kind takes, or 0 if none was measured yet. A kind is words from the general to the
- * particular, as "sample stdit fp32 avx2"; an unknown one is judged by the known ones that share most of its first words. */
+/* Seconds that one unit of work of @kind takes, or 0 if that was not measured yet. A kind is words from the general to the
+ * particular, as "sample stdit fp32 avx2". */
 double fw_costs_find (const FwCosts *costs, const char *kind);
-/* A guess at the same for a kind that nobody measured: good for shares among phases rather than for seconds. */
-double fw_costs_guess (const char *kind);
+/* A guess at the same for a kind that was not measured: by those that share most of its first words, or (@costs may be NULL)
+ * by the first word alone. Good for shares among phases rather than for seconds. */
+double fw_costs_guess (const FwCosts *costs, const char *kind);
 /* Notes that @work units of @kind took @seconds; the latest measurements count most. */
 void fw_costs_learn (FwCosts *costs, const char *kind, double work, double seconds);
 /* Writes the table; that it cannot be written only costs the next job its forecast. */

@@ -84,7 +84,7 @@ fw_estimate_plan (FwEstimate *estimate, const FwJobPhase *phases, guint count, d
     entry.phase.work = isfinite (phases[i].work) && phases[i].work > 0 ? phases[i].work : 1;
     double cost = estimate->costs != NULL ? fw_costs_find (estimate->costs, entry.kind) : 0;
     entry.known = cost > 0;
-    entry.forecast = entry.phase.work * (entry.known ? cost : fw_costs_guess (entry.kind));
+    entry.forecast = entry.phase.work * (entry.known ? cost : fw_costs_guess (estimate->costs, entry.kind));
     g_array_append_val (estimate->entries, entry);
   }
 }
@@ -200,9 +200,18 @@ fw_estimate_remaining (const FwEstimate *estimate, double now)
   return grounded ? remaining : -1;
 }
 
+/* A phase that was only guessed and has not shown anything might last ten times as long: the bar, which cannot go back, waits. */
+static gboolean
+is_blind (const FwEstimate *estimate)
+{
+  return estimate->current >= 0 && !entry_at (estimate, (guint) estimate->current)->known && !(estimate->seen_work > 0);
+}
+
 double
 fw_estimate_fraction (FwEstimate *estimate, double now)
 {
+  if (is_blind (estimate))
+    return estimate->shown;
   double remaining = fw_estimate_remaining (estimate, now);
   double elapsed = now - estimate->began;
   if (remaining >= 0 && elapsed >= 0 && elapsed + remaining > 0)
