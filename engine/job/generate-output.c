@@ -5,14 +5,13 @@
 
 #include "engine/job/generate-private.h"
 #include "engine/job/journal.h"
-#include "engine/media/sidecar.h"
 #include "engine/memory/file.h"
 
 /* Whether clips are put inside: a folder that is there, unless it is itself a clip of single pictures. */
 static gboolean
 is_folder_of_clips (const char *path)
 {
-  g_autofree char *recipe = fw_sidecar_path (path), *inside = g_build_filename (path, "recipe.json", NULL);
+  g_autofree char *inside = g_build_filename (path, "recipe.json", NULL);
   return g_file_test (path, G_FILE_TEST_IS_DIR) && !g_file_test (inside, G_FILE_TEST_EXISTS);
 }
 
