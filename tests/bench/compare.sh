@@ -34,9 +34,11 @@ for ((round = 1; round <= rounds; round++)); do
     # shellcheck disable=SC2086
     ours=$(env ${environment[$mode]:-} "$program" "$runs" "$dtype")
     # shellcheck disable=SC2086
-    theirs=$(env ${environment[$mode]:-} "$python" "$root/tests/bench/train-step.py" --runs "$runs" --dtype "$dtype" --mode "$how")
+    theirs=$(env ${environment[$mode]:-} "$python" "$root/tests/bench/train-step.py" --runs "$runs" --dtype "$dtype" \
+      --mode "$how")
     echo "round $round, $mode: $(field "$ours" median_s) s, PyTorch $(field "$theirs" median_s) s" >&2
-    echo "$(field "$ours" median_s) $(field "$theirs" median_s) $(field "$ours" best_s) $(field "$theirs" best_s)" >>"$scratch/$mode"
+    echo "$(field "$ours" median_s) $(field "$theirs" median_s) $(field "$ours" best_s) $(field "$theirs" best_s)" \
+      >>"$scratch/$mode"
   done
 done
 
@@ -45,6 +47,8 @@ echo "|---|---|---|---|"
 for mode in "${modes[@]}"; do
   column () { awk -v c="$1" '{ print $c }' "$scratch/$mode"; }
   ratios=$(awk '{ printf "%.2f\n", $2 / $1 }' "$scratch/$mode" | sort -g)
-  echo "| $mode | $(column 1 | median) ($(column 3 | sort -g | head -n 1)) | $(column 2 | median) ($(column 4 | sort -g | head -n 1)) |" \
+  ours="$(column 1 | median) ($(column 3 | sort -g | head -n 1))"
+  theirs="$(column 2 | median) ($(column 4 | sort -g | head -n 1))"
+  echo "| $mode | $ours | $theirs |" \
     "**$(median <<<"$ratios")** ($(head -n 1 <<<"$ratios") … $(tail -n 1 <<<"$ratios")) |"
 done

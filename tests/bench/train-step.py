@@ -120,5 +120,6 @@ if options.profile:
     print(profiled.key_averages().table(sort_by="self_cpu_time_total", row_limit=30), file=sys.stderr)
 print(json.dumps({
     "bench": "train_step", "torch": torch.__version__, "mode": options.mode, "dtype": options.dtype, "workers": options.threads,
-    "isa": torch.backends.cpu.get_cpu_capability(), "gflop": round(work / 1e9, 1), "parameters": sum(p.numel() for p in parameters),
-    "median_s": round(statistics.median(seconds), 4), "best_s": round(min(seconds), 4), "loss": round(loss, 6)}))
+    "isa": torch.backends.cpu.get_cpu_capability(), "gflop": round(work / 1e9, 1),
+    "parameters": sum(p.numel() for p in parameters), "median_s": round(statistics.median(seconds), 4), "best_s": round(min(seconds), 4),
+    "loss": round(loss, 6)}))

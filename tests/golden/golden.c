@@ -84,22 +84,25 @@ golden_number (GoldenCase *golden, const char *path, double otherwise)
 }
 
 gboolean
-golden_compare_doubles (GoldenCase *golden, const char *name, const double *got, const double *want, gsize count, double atol, double rtol)
+golden_compare_doubles (GoldenCase *golden, const char *name, const double *got, const double *want, gsize count, double atol,
+                        double rtol)
 {
   double worst = 0, largest = 0;
   gboolean passed = TRUE;
   for (gsize i = 0; i < count; i++) {
     double difference = fabs (got[i] - want[i]);
-    if (isfinite (want[i]) ? !(difference <= atol + rtol * fabs (want[i])) : !(got[i] == want[i] || (isnan (got[i]) && isnan (want[i]))))
-      passed = FALSE;
-    if (isfinite (want[i])) {
+    if (!isfinite (want[i])) {
+      passed &= got[i] == want[i] || (isnan (got[i]) && isnan (want[i]));
+    } else {
+      passed &= difference <= atol + rtol * fabs (want[i]);
       worst = isnan (difference) || difference > worst ? difference : worst;
       largest = MAX (largest, fabs (want[i]));
     }
   }
   golden->compared++;
   golden->failed += !passed;
-  g_print ("  %s %-44s max abs %.3e  relative %.3e\n", passed ? "ok  " : "FAIL", name, worst, largest > 0 ? worst / largest : worst);
+  g_print ("  %s %-44s max abs %.3e  relative %.3e\n", passed ? "ok  " : "FAIL", name, worst,
+           largest > 0 ? worst / largest : worst);
   return passed;
 }
 
@@ -120,7 +123,8 @@ golden_compare_io (GoldenCase *golden, const char *name, const float *got, gsize
   FwTensor shape;
   g_autofree float *want = golden_floats (golden, name, &shape);
   if ((gsize) fw_tensor_count (&shape) != count)
-    return golden_check (golden, FALSE, "%s: %" G_GSIZE_FORMAT " elements computed, %" G_GINT64_FORMAT " expected", name, count, (gint64) fw_tensor_count (&shape));
+    return golden_check (golden, FALSE, "%s: %" G_GSIZE_FORMAT " elements computed, %" G_GINT64_FORMAT " expected", name, count,
+                         (gint64) fw_tensor_count (&shape));
   return golden_compare (golden, name, got, want, count, atol, rtol);
 }
 
@@ -142,7 +146,8 @@ golden_drift (GoldenCase *golden, const char *name, const float *got, const floa
   gboolean passed = isfinite (rms) && max <= max_bound && rms <= rms_bound;
   golden->compared++;
   golden->failed += !passed;
-  g_print ("  %s %-44s max %.3e  rms %.3e  (bf16 drift; at most %g, %g)\n", passed ? "ok  " : "FAIL", name, max, rms, max_bound, rms_bound);
+  g_print ("  %s %-44s max %.3e  rms %.3e  (bf16 drift; at most %g, %g)\n", passed ? "ok  " : "FAIL", name, max, rms, max_bound,
+           rms_bound);
 }
 
 gboolean

@@ -5,7 +5,8 @@
 #include "engine/graph/rewrite.h"
 
 gboolean
-golden_model_init (GoldenModel *model, GoldenCase *golden, const char *file, const FwNameTable *names, FwDtype compute, GError **error)
+golden_model_init (GoldenModel *model, GoldenCase *golden, const char *file, const FwNameTable *names, FwDtype compute,
+                   GError **error)
 {
   g_autofree char *path = golden_path (golden, file);
   FwCheckpoint *checkpoint = fw_checkpoint_open (path, error);

@@ -14,7 +14,8 @@ typedef struct {
 } GoldenModel;
 
 /* Opens @file of the case as weights of a graph that computes in @compute. */
-gboolean golden_model_init (GoldenModel *model, GoldenCase *golden, const char *file, const FwNameTable *names, FwDtype compute, GError **error);
+gboolean golden_model_init (GoldenModel *model, GoldenCase *golden, const char *file, const FwNameTable *names, FwDtype compute,
+                            GError **error);
 /* Fuses, plans and binds what was recorded (weights may be NULL, then nothing is bound). */
 gboolean golden_model_plan (GoldenModel *model, GError **error);
 void golden_model_clear (GoldenModel *model);

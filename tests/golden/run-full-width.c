@@ -44,7 +44,8 @@ record_t5 (const Recording *recording, GError **error)
   FwT5Config config;
   if (!fw_t5_config_read (&config, recording->config, recording->golden->folder, error))
     return FW_NONE;
-  return fw_t5_encoder (recording->graph, &config, input (recording, "ids", FW_DTYPE_I32), input (recording, "mask", FW_DTYPE_U8));
+  FwVal ids = input (recording, "ids", FW_DTYPE_I32), mask = input (recording, "mask", FW_DTYPE_U8);
+  return fw_t5_encoder (recording->graph, &config, ids, mask);
 }
 
 static FwVal
@@ -178,7 +179,8 @@ run_network (GoldenCase *golden, FwDtype compute, GHashTable *drawn, gint64 *cou
   g_auto (GoldenModel) model = { .graph = fw_graph_new (compute) };
   model.device = fw_device_new_cpu (NULL, 0, error);
   const Recording recording = {
-    golden, json_object_get_object_member (golden->json, "config"), json_object_get_object_member (golden->json, "inputs"), model.graph,
+    golden, json_object_get_object_member (golden->json, "config"), json_object_get_object_member (golden->json, "inputs"),
+    model.graph,
   };
   FwVal out = model.device != NULL ? networks[network].record (&recording, error) : FW_NONE;
   if (error != NULL && *error != NULL)
@@ -218,7 +220,8 @@ run_full_width (GoldenCase *golden, GError **error)
   FwTensor shape;
   g_autofree float *want = golden_floats (golden, "out.sample", &shape);
   g_autofree double *want_sums = golden_doubles (golden, "out.sums", NULL);
-  gint64 n_want = fw_tensor_count (&shape), stride = (gint64) golden_number (golden, "stride", 1), n_sample = (count + stride - 1) / stride;
+  gint64 n_want = fw_tensor_count (&shape), stride = (gint64) golden_number (golden, "stride", 1);
+  gint64 n_sample = (count + stride - 1) / stride;
   g_autofree float *sample = g_new (float, n_sample);
   double sums[2], largest = 0;
   for (gint64 i = 0; i < n_sample; i++)

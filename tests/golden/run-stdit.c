@@ -49,7 +49,8 @@ forward (GoldenCase *golden, const char *weights, gboolean from_image, GError **
   g_autofree float *rounded = out != NULL ? run_stdit (golden, weights, from_image, FW_DTYPE_BF16, &count, error) : NULL;
   if (rounded == NULL)
     return FALSE;
-  golden_compare_io (golden, "out", out, count, golden_number (golden, "tolerance.atol", 1e-4), golden_number (golden, "tolerance.rtol", 0));
+  golden_compare_io (golden, "out", out, count, golden_number (golden, "tolerance.atol", 1e-4),
+                     golden_number (golden, "tolerance.rtol", 0));
   golden_drift (golden, "out", rounded, out, count);
   return TRUE;
 }

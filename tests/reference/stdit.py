@@ -71,7 +71,8 @@ class Mlp(nn.Module):
 class Block(nn.Module):
     def __init__(self, width, heads, ratio):
         super().__init__()
-        self.attn, self.attn_temp, self.cross_attn = Attention(width, heads), Attention(width, heads), CrossAttention(width, heads)
+        self.attn, self.attn_temp = Attention(width, heads), Attention(width, heads)
+        self.cross_attn = CrossAttention(width, heads)
         self.mlp = Mlp(width, ratio * width, width)
         self.scale_shift_table = nn.Parameter(torch.randn(6, width) / width ** 0.5)
 
