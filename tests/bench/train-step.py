@@ -121,5 +121,5 @@ if options.profile:
 print(json.dumps({
     "bench": "train_step", "torch": torch.__version__, "mode": options.mode, "dtype": options.dtype, "workers": options.threads,
     "isa": torch.backends.cpu.get_cpu_capability(), "gflop": round(work / 1e9, 1),
-    "parameters": sum(p.numel() for p in parameters), "median_s": round(statistics.median(seconds), 4), "best_s": round(min(seconds), 4),
-    "loss": round(loss, 6)}))
+    "parameters": sum(p.numel() for p in parameters), "median_s": round(statistics.median(seconds), 4),
+    "best_s": round(min(seconds), 4), "loss": round(loss, 6)}))

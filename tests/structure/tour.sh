@@ -33,6 +33,7 @@ tests/structure|The shape of the source tree.
 tests/unit|One program for each part, with GTest.
 tests/ops|The table test of all ops: paths against the definition, gradients against differences.
 tests/golden|The program that compares with the numbers of the original PyTorch code; the cases are in tests/data/golden.
+tests/reference|The PyTorch side of comparisons: what made the expected numbers of tests/data/golden/full-width. No test runs it.
 tests/e2e|The real program from end to end.
 tests/faults|The real program when something is wrong.
 tests/quality|The judge of what Pocket draws.
@@ -45,6 +46,13 @@ sentence () { # FILE
   awk '
     FNR > 12 { exit }
     /^#!/ || /SPDX-License-Identifier/ { next }
+    /^"""/ { docstring = 1; sub(/^"""/, "") }
+    docstring {
+      last = sub(/""".*/, "")
+      text = text (text == "" ? "" : " ") $0
+      if (last || $0 == "") exit
+      next
+    }
     /^(\/\*| \*|\/\/|#)/ {
       line = $0
       sub(/^(\/\*|\/\/|#| \*) ?/, "", line)
@@ -64,7 +72,7 @@ sentence () { # FILE
 # One line a pair of header and source, or a file that stands alone.
 print_files () { # FOLDER
   local file base name
-  for file in $(find "$1" -maxdepth 1 -type f \( -name '*.c' -o -name '*.h' -o -name '*.cpp' -o -name '*.sh' -o -name run \) | LC_ALL=C sort); do
+  for file in $(find "$1" -maxdepth 1 -type f \( -name '*.c' -o -name '*.h' -o -name '*.cpp' -o -name '*.sh' -o -name '*.py' -o -name run \) | LC_ALL=C sort); do
     base=${file%.*}
     name=$(basename "$file")
     if [[ $file == *.c && -e $base.h ]]; then
