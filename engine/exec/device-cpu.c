@@ -6,7 +6,7 @@
 
 #include "engine/memory/block.h"
 
-/* The fast kernels know f32 and bf16; doubles and halves are the reference's. */
+/* The fast kernels compute in f32 and bf16; doubles, halves and results in integers are the reference's. */
 static gboolean
 is_fast_dtype (FwDtype dtype)
 {
@@ -21,7 +21,7 @@ cpu_kernel (FwDevice *device, const FwOp *op, const FwKernelCall *call)
   for (guint i = 0; i < op->n_in && fast; i++)
     fast = call->in[i].rank < 0 || is_fast_dtype (call->in[i].dtype);
   for (guint o = 0; o < op->n_out && fast; o++)
-    fast = call->out[o].rank < 0 || is_fast_dtype (call->out[o].dtype);
+    fast = call->out[o].rank < 0 || call->out[o].dtype == FW_DTYPE_F32 || call->out[o].dtype == FW_DTYPE_BF16;
   return fast ? kernel : op->ref;
 }
 

@@ -157,7 +157,7 @@ fw_graph_fail (FwGraph *graph, const char *format, ...)
   const char *scope = current_scope (graph);
   g_string_append_printf (text, "%s: %s", *scope != '\0' ? scope : "graph", reason);
   if (graph->recording != NULL) {
-    g_string_append_printf (text, " in %s of", graph->recording->op->name);
+    g_string_append_printf (text, " in %s%s", graph->recording->op->name, graph->recording->op->n_in > 0 ? " of" : "");
     for (guint i = 0; i < graph->recording->op->n_in; i++) {
       g_autofree char *operand = fw_layout_describe (fw_in (graph, graph->recording, i));
       if (i == 0 || fw_in (graph, graph->recording, i) != NULL)
@@ -243,16 +243,18 @@ value_new (FwGraph *graph, FwDtype dtype, int rank, const gint64 *dim)
 static gboolean
 valid_shape (FwGraph *graph, int rank, const gint64 *dim)
 {
-  gint64 count = 1;
-  for (int i = 0; i < rank; i++)
-    if (dim[i] < 0 || (dim[i] > 0 && count > G_MAXINT64 / 16 / dim[i])) {
+  gint64 reach = 1; /* of the strides, which empty axes do not make smaller */
+  if (rank < 0 || rank > FW_MAX_RANK) {
+    fw_graph_fail (graph, "rank %d is outside 0..%d", rank, FW_MAX_RANK);
+    return FALSE;
+  }
+  for (int i = 0; i < rank; i++) {
+    if (dim[i] < 0 || (dim[i] > 0 && reach > FW_MAX_ELEMENTS / dim[i])) {
       fw_graph_fail (graph, "a tensor of impossible size was asked for");
       return FALSE;
-    } else {
-      count *= dim[i];
     }
-  if (rank < 0 || rank > FW_MAX_RANK)
-    fw_graph_fail (graph, "rank %d is outside 0..%d", rank, FW_MAX_RANK);
+    reach *= MAX (dim[i], 1);
+  }
   return graph->error == NULL;
 }
 
@@ -408,9 +410,13 @@ fw_record (FwGraph *graph, const FwOp *op, gconstpointer attributes, const FwVal
   for (guint i = 0; i < n_in; i++)
     node->in[i] = in[i].id;
   graph->recording = node;
-  for (guint i = 0; i < op->n_required; i++)
-    if (node->in[i] == 0)
+  for (guint i = 0; i < op->n_in; i++) {
+    const FwTensor *operand = fw_in (graph, node, i);
+    if (operand == NULL && i < op->n_required)
       fw_graph_fail (graph, "operand %u is missing", i);
+    else if (operand != NULL && operand->dtype > FW_DTYPE_F64 && !(op->integers >> i & 1))
+      fw_graph_fail (graph, "operand %u holds no floating-point numbers", i);
+  }
   if (op->attributes > 0) {
     node->attributes = fw_graph_alloc (graph, op->attributes);
     memcpy (node->attributes, attributes, op->attributes);

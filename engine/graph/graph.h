@@ -13,6 +13,9 @@ typedef struct _FwGraph FwGraph;
 typedef struct _FwNode FwNode;
 typedef struct _FwOp FwOp;
 
+/* The most elements a value may have; their bytes and offsets fit in 64 bits. */
+#define FW_MAX_ELEMENTS (G_MAXINT64 / 16)
+
 typedef enum {
   FW_VALUE_TRANSIENT,   /* lives inside one run of the plan, in the slab */
   FW_VALUE_PERSISTENT,  /* keeps its content from run to run, owned by the executor */

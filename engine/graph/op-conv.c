@@ -17,11 +17,11 @@ fw_infer_conv (FwGraph *graph, FwNode *node)
 {
   const FwConvAttributes *attributes = node->attributes;
   const FwTensor *x = fw_in (graph, node, 0), *w = fw_in (graph, node, 1), *bias = fw_in (graph, node, 2);
-  if (x->rank != 5 || w->rank != 5 || x->dim[4] != w->dim[1] || (bias != NULL && (bias->rank != 1 || bias->dim[0] != w->dim[0])))
+  if (x->rank != 5 || w->rank != 5 || x->dim[4] != w->dim[1] || attributes->upsample > 2 || (bias != NULL && (bias->rank != 1 || bias->dim[0] != w->dim[0])))
     return FALSE;
   gint64 dim[5] = { x->dim[0], 0, 0, 0, w->dim[0] };
   for (int axis = 0; axis < 3; axis++) {
-    if (attributes->stride[axis] < 1)
+    if (attributes->stride[axis] < 1 || attributes->pad_front[axis] < 0 || attributes->pad_back[axis] < 0 || w->dim[2 + axis] < 1)
       return FALSE;
     dim[1 + axis] = output_size (x->dim[1 + axis], w->dim[2 + axis], attributes, axis);
     if (dim[1 + axis] < 0)
@@ -35,10 +35,8 @@ fw_conv (FwGraph *graph, FwVal x, FwVal w, FwVal bias, const FwConvAttributes *a
 {
   FwConvAttributes filled = *attributes;
   filled.upsample = MAX (filled.upsample, 1);
-  const FwTensor *layout = fw_layout (graph, x);
-  if (layout->rank == 5 && layout->stride[4] != 1 && layout->dim[4] > 1)
-    x = fw_contiguous (graph, x);
-  return fw_record (graph, FW_OP (CONV), &filled, (FwVal[]) { x, w, bias }, 3);
+  FwVal in[] = { fw_dense_rows (graph, x), fw_contiguous (graph, w), bias.id != 0 ? fw_contiguous (graph, bias) : bias };
+  return fw_record (graph, FW_OP (CONV), &filled, in, 3);
 }
 
 double
@@ -101,8 +99,11 @@ fw_infer_resample (FwGraph *graph, FwNode *node)
   FwTensor x = *fw_in (graph, node, 0);
   if (x.rank != 5)
     return FALSE;
-  for (int axis = 0; axis < 3; axis++)
+  for (int axis = 0; axis < 3; axis++) {
+    if (attributes->factor[axis] < 1 || x.dim[1 + axis] > FW_MAX_ELEMENTS / attributes->factor[axis])
+      return FALSE;
     x.dim[1 + axis] *= attributes->factor[axis];
+  }
   return fw_out (graph, node, 0, x.dtype, 5, x.dim) != NULL;
 }
 

@@ -8,7 +8,7 @@ fw_infer_embedding (FwGraph *graph, FwNode *node)
 {
   const FwTensor *table = fw_in (graph, node, 0);
   FwTensor ids = *fw_in (graph, node, 1);
-  if (table->rank != 2 || ids.rank >= FW_MAX_RANK)
+  if (table->rank != 2 || ids.rank >= FW_MAX_RANK || (ids.dtype != FW_DTYPE_I32 && ids.dtype != FW_DTYPE_I64))
     return FALSE;
   ids.dim[ids.rank] = table->dim[1];
   return fw_out (graph, node, 0, fw_graph_accumulate (graph), ids.rank + 1, ids.dim) != NULL;
@@ -62,6 +62,11 @@ fw_concat (FwGraph *graph, int axis, const FwVal *parts, guint n_parts)
 {
   FwVal level[FW_MAX_INPUTS];
   guint per_group = 1;
+  for (guint i = 0; i < n_parts; i++)
+    if (parts[i].id == 0) {
+      fw_graph_fail (graph, "part %u of %u is missing in a concatenation", i, n_parts);
+      return FW_NONE;
+    }
   while (per_group * FW_MAX_INPUTS < n_parts)
     per_group *= FW_MAX_INPUTS;
   guint n = 0;
@@ -96,7 +101,7 @@ fw_infer_pad (FwGraph *graph, FwNode *node)
   const FwPadRecord *attributes = node->attributes;
   const FwTensor in = *fw_in (graph, node, 0);
   for (int i = 0; i < in.rank; i++)
-    if (attributes->kernel.before[i] < 0 || attributes->kernel.before[i] + in.dim[i] > attributes->dim[i])
+    if (attributes->kernel.before[i] < 0 || attributes->kernel.before[i] > attributes->dim[i] - in.dim[i])
       return FALSE;
   return fw_out (graph, node, 0, in.dtype, in.rank, attributes->dim) != NULL;
 }

@@ -8,31 +8,25 @@ fw_infer_linear (FwGraph *graph, FwNode *node)
 {
   const FwLinearAttributes *attributes = node->attributes;
   FwTensor x = *fw_in (graph, node, 0), w = *fw_in (graph, node, 1);
-  const FwTensor *bias = fw_in (graph, node, 2), *h = fw_in (graph, node, 3);
+  const FwTensor *bias = fw_in (graph, node, 2), *h = fw_in (graph, node, 3), *gate = fw_in (graph, node, 4);
   if (x.rank < 1 || w.rank != 2)
     return FALSE;
   gint64 n = attributes->transposed ? w.dim[1] : w.dim[0], k = attributes->transposed ? w.dim[0] : w.dim[1];
   if (x.dim[x.rank - 1] != k || (bias != NULL && (bias->rank != 1 || bias->dim[0] != n)))
     return FALSE;
   x.dim[x.rank - 1] = n;
+  if ((h != NULL && (h->rank != x.rank || !fw_broadcasts_to (h, &x) || !fw_broadcasts_to (&x, h)))
+      || (gate != NULL && (h == NULL || !fw_broadcasts_to (gate, &x))))
+    return FALSE;
   FwDtype dtype = h != NULL ? h->dtype : fw_graph_compute (graph);
   return fw_out (graph, node, 0, dtype, x.rank, x.dim) != NULL
          && fw_out (graph, node, 1, fw_graph_compute (graph), x.rank, x.dim) != NULL;
 }
 
-/* Kernels read rows whose elements lie side by side. */
-static FwVal
-dense_rows (FwGraph *graph, FwVal x)
-{
-  const FwTensor *layout = fw_layout (graph, x);
-  gboolean dense = layout->rank < 1 || layout->dim[layout->rank - 1] <= 1 || layout->stride[layout->rank - 1] == 1;
-  return dense ? x : fw_contiguous (graph, x);
-}
-
 FwVal
 fw_linear (FwGraph *graph, FwVal x, FwVal w, FwVal bias)
 {
-  return fw_record (graph, FW_OP (LINEAR), &(FwLinearAttributes) { 0 }, (FwVal[]) { dense_rows (graph, x), w, bias }, 3);
+  return fw_record (graph, FW_OP (LINEAR), &(FwLinearAttributes) { 0 }, (FwVal[]) { fw_dense_rows (graph, x), fw_dense_rows (graph, w), fw_dense_rows (graph, bias) }, 3);
 }
 
 static double
@@ -88,7 +82,7 @@ fw_grad_linear (FwGradient *gradient, const FwNode *node)
     FwUnaryAttributes unary = { .function = attributes->function };
     dy = fw_record (graph, FW_OP (UNARY_GRAD), &unary, (FwVal[]) { pre, dy }, 2);
   }
-  dy = dense_rows (graph, dy);
+  dy = fw_dense_rows (graph, dy);
   if (fw_gradient_wanted (gradient, node, 0)) {
     FwLinearAttributes back = { .transposed = !attributes->transposed };
     fw_gradient_add (gradient, node, 0, fw_record (graph, FW_OP (LINEAR), &back, (FwVal[]) { dy, w }, 2));

@@ -7,12 +7,32 @@ gboolean
 fw_infer_norm (FwGraph *graph, FwNode *node)
 {
   const FwTensor x = *fw_in (graph, node, 0);
+  if (x.rank < 1)
+    return FALSE;
   for (guint i = 1; i <= 2; i++) {
     const FwTensor *affine = fw_in (graph, node, i);
     if (affine != NULL && (affine->rank != 1 || affine->dim[0] != x.dim[x.rank - 1]))
       return FALSE;
   }
-  return x.rank >= 1 && fw_out (graph, node, 0, fw_graph_compute (graph), x.rank, x.dim) != NULL;
+  return fw_out (graph, node, 0, fw_graph_compute (graph), x.rank, x.dim) != NULL;
+}
+
+/* w and b come together, and so do shift and scale, but not all four. */
+gboolean
+fw_infer_layer_norm (FwGraph *graph, FwNode *node)
+{
+  const FwTensor *x = fw_in (graph, node, 0), *shift = fw_in (graph, node, 3), *scale = fw_in (graph, node, 4);
+  gboolean affine = node->in[1] != 0, modulated = shift != NULL;
+  if (affine != (node->in[2] != 0) || modulated != (scale != NULL) || (affine && modulated)
+      || (modulated && !(fw_broadcasts_to (shift, x) && fw_broadcasts_to (scale, x))))
+    return FALSE;
+  return fw_infer_norm (graph, node);
+}
+
+gboolean
+fw_infer_group_norm (FwGraph *graph, FwNode *node)
+{
+  return fw_in (graph, node, 0)->rank >= 2 && fw_infer_norm (graph, node);
 }
 
 FwVal

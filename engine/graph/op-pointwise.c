@@ -37,6 +37,16 @@ broadcast_shape (const FwTensor *a, const FwTensor *b, int *rank, gint64 *dim)
 }
 
 gboolean
+fw_broadcasts_to (const FwTensor *small, const FwTensor *large)
+{
+  int extra = large->rank - small->rank;
+  for (int i = 0; extra >= 0 && i < small->rank; i++)
+    if (small->dim[i] != 1 && small->dim[i] != large->dim[i + extra])
+      return FALSE;
+  return extra >= 0;
+}
+
+gboolean
 fw_infer_binary (FwGraph *graph, FwNode *node)
 {
   const FwTensor *a = fw_in (graph, node, 0), *b = fw_in (graph, node, 1);
@@ -145,6 +155,13 @@ fw_grad_binary (FwGradient *gradient, const FwNode *node)
       fw_gradient_add (gradient, node, i, fw_reduce_to (graph, parts[i], fw_layout (graph, operands[i])));
 }
 
+gboolean
+fw_infer_gated (FwGraph *graph, FwNode *node)
+{
+  const FwTensor *a = fw_in (graph, node, 0), *b = fw_in (graph, node, 1);
+  return a->rank == b->rank && fw_broadcasts_to (a, b) && fw_broadcasts_to (b, a) && fw_infer_same (graph, node);
+}
+
 FwVal
 fw_gated (FwGraph *graph, FwFunction function, FwVal a, FwVal b)
 {
@@ -171,8 +188,9 @@ fw_grad_gated (FwGradient *gradient, const FwNode *node)
 gboolean
 fw_infer_gate_residual (FwGraph *graph, FwNode *node)
 {
-  const FwTensor h = *fw_in (graph, node, 0);
-  return fw_out (graph, node, 0, h.dtype, h.rank, h.dim) != NULL;
+  const FwTensor h = *fw_in (graph, node, 0), *gate = fw_in (graph, node, 1), *a = fw_in (graph, node, 2);
+  return fw_broadcasts_to (gate, &h) && a->rank == h.rank && fw_broadcasts_to (a, &h) && fw_broadcasts_to (&h, a)
+         && fw_out (graph, node, 0, h.dtype, h.rank, h.dim) != NULL;
 }
 
 FwVal
@@ -237,7 +255,8 @@ FwVal
 fw_cast (FwGraph *graph, FwVal x, FwDtype dtype)
 {
   const FwValue *value = fw_graph_value (graph, x.id);
-  if (value != NULL && value->layout.dtype == dtype && value->base == value->id && value->class == FW_VALUE_TRANSIENT && value->name == NULL)
+  if (value != NULL && value->layout.dtype == dtype && value->base == value->id && value->class == FW_VALUE_TRANSIENT && value->name == NULL
+      && fw_tensor_is_contiguous (&value->layout))
     return x;
   return copy (graph, x, dtype);
 }
@@ -247,6 +266,14 @@ fw_contiguous (FwGraph *graph, FwVal x)
 {
   const FwTensor *layout = fw_layout (graph, x);
   return layout->rank >= 0 && fw_tensor_is_contiguous (layout) ? x : copy (graph, x, layout->dtype);
+}
+
+FwVal
+fw_dense_rows (FwGraph *graph, FwVal x)
+{
+  const FwTensor *layout = fw_layout (graph, x);
+  gboolean dense = layout->rank < 1 || layout->dim[layout->rank - 1] <= 1 || layout->stride[layout->rank - 1] == 1;
+  return dense ? x : copy (graph, x, layout->dtype);
 }
 
 void
@@ -266,7 +293,7 @@ FwVal
 fw_fill (FwGraph *graph, double value, FwDtype dtype, int rank, const gint64 *dim)
 {
   FwFillRecord attributes = { { value }, dtype, rank, { 0 } };
-  for (int i = 0; i < rank; i++)
+  for (int i = 0; i < MIN (rank, FW_MAX_RANK); i++)
     attributes.dim[i] = dim[i];
   return fw_record (graph, FW_OP (FILL), &attributes, NULL, 0);
 }
@@ -275,7 +302,8 @@ gboolean
 fw_infer_sinusoid (FwGraph *graph, FwNode *node)
 {
   const FwSinusoidRecord *attributes = node->attributes;
-  return fw_out (graph, node, 0, attributes->dtype, 2, (gint64[]) { fw_in (graph, node, 0)->dim[0], attributes->dim }) != NULL;
+  return fw_in (graph, node, 0)->rank == 1 && attributes->dim >= 0
+         && fw_out (graph, node, 0, attributes->dtype, 2, (gint64[]) { fw_in (graph, node, 0)->dim[0], attributes->dim }) != NULL;
 }
 
 FwVal

@@ -67,7 +67,7 @@ gboolean
 fw_infer_cross_entropy (FwGraph *graph, FwNode *node)
 {
   const FwTensor *logits = fw_in (graph, node, 0), *labels = fw_in (graph, node, 1);
-  return logits->rank == 2 && labels->rank == 1 && labels->dim[0] == logits->dim[0]
+  return logits->rank == 2 && (labels->dtype == FW_DTYPE_I32 || labels->dtype == FW_DTYPE_I64) && labels->rank == 1 && labels->dim[0] == logits->dim[0]
          && fw_out (graph, node, 0, fw_graph_accumulate (graph), 1, labels->dim) != NULL;
 }
 

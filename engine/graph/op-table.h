@@ -20,6 +20,9 @@ struct _FwOp {
   guint32 broadcast;             /* bit i: input i is expanded with stride 0 ... */
   gint8 broadcast_like;          /* ... to the shape of this input, or of output 0 when -1 */
   guint32 alias;                 /* bit 4*o + i (i < 4): output o may lie on input i */
+  guint32 integers;              /* bit i: input i may hold ids, labels or a mask; all others are floats */
+  guint32 dense;                 /* bit i: input i must lie contiguously */
+  gboolean dense_results;        /* all outputs must */
 };
 
 typedef enum {
@@ -37,6 +40,9 @@ typedef enum {
 
 extern const FwOp fw_ops[FW_N_OPS];
 #define FW_OP(id) (&fw_ops[FW_OP_##id])
+
+/* Whether @small, with axes of size 1 in front up to @large's rank, repeats to the shape of @large. */
+gboolean fw_broadcasts_to (const FwTensor *small, const FwTensor *large);
 
 /* Whether output @output of @op may lie on input @input. */
 static inline gboolean
@@ -69,6 +75,7 @@ void fw_grad_slice (FwGradient *gradient, const FwNode *node);
 
 gboolean fw_infer_same (FwGraph *graph, FwNode *node);          /* every output like input 0 */
 gboolean fw_infer_binary (FwGraph *graph, FwNode *node);
+gboolean fw_infer_gated (FwGraph *graph, FwNode *node);
 gboolean fw_infer_gated_grad (FwGraph *graph, FwNode *node);
 gboolean fw_infer_gate_residual (FwGraph *graph, FwNode *node);
 gboolean fw_infer_gate_residual_grad (FwGraph *graph, FwNode *node);
@@ -112,6 +119,8 @@ double fw_flops_conv (const FwGraph *graph, const FwNode *node);
 double fw_flops_conv_grad (const FwGraph *graph, const FwNode *node);
 
 gboolean fw_infer_norm (FwGraph *graph, FwNode *node);
+gboolean fw_infer_layer_norm (FwGraph *graph, FwNode *node);
+gboolean fw_infer_group_norm (FwGraph *graph, FwNode *node);
 gboolean fw_infer_layer_norm_grad (FwGraph *graph, FwNode *node);
 gboolean fw_infer_norm_grad (FwGraph *graph, FwNode *node);
 void fw_grad_layer_norm (FwGradient *gradient, const FwNode *node);
@@ -127,4 +136,5 @@ void fw_grad_concat (FwGradient *gradient, const FwNode *node);
 void fw_grad_pad (FwGradient *gradient, const FwNode *node);
 
 gboolean fw_infer_sum_squares (FwGraph *graph, FwNode *node);
-gboolean fw_infer_optimizer (FwGraph *graph, FwNode *node);
+gboolean fw_infer_adamw (FwGraph *graph, FwNode *node);
+gboolean fw_infer_ema (FwGraph *graph, FwNode *node);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Views: reshape, permute, slice. They only compute strides; a reshape that strides cannot express is preceded by a copy. */
+#include <string.h>
+
 #include "engine/graph/gradient.h"
 #include "engine/graph/ops.h"
 
@@ -61,28 +63,44 @@ fw_infer_reshape (FwGraph *graph, FwNode *node)
   return fw_out_view (graph, node, &layout, 0) != NULL;
 }
 
-FwVal
-fw_reshape (FwGraph *graph, FwVal x, int rank, const gint64 *dim)
+/* Makes the one negative size, if there is one, what the others leave of @count elements; FALSE if they do not divide it. */
+static gboolean
+complete_shape (gint64 count, int rank, gint64 *dim)
 {
-  const FwTensor *layout = fw_layout (graph, x);
-  FwReshapeAttributes attributes = { .rank = rank };
   gint64 known = 1;
   int open = -1;
   for (int i = 0; i < rank; i++) {
-    attributes.dim[i] = dim[i];
+    if (dim[i] < 0 ? open >= 0 : dim[i] > 0 && known > FW_MAX_ELEMENTS / dim[i])
+      return FALSE;
     if (dim[i] < 0)
       open = i;
     else
       known *= dim[i];
   }
-  if (open >= 0)
-    attributes.dim[open] = known > 0 ? fw_tensor_count (layout) / known : 0;
-  gint64 count = 1;
+  if (open < 0)
+    return known == count;
+  if (known == 0 || count % known != 0)
+    return FALSE;
+  dim[open] = count / known;
+  return TRUE;
+}
+
+FwVal
+fw_reshape (FwGraph *graph, FwVal x, int rank, const gint64 *dim)
+{
+  const FwTensor *layout = fw_layout (graph, x);
+  FwReshapeAttributes attributes = { .rank = rank };
+  if (rank < 0 || rank > FW_MAX_RANK) {
+    fw_graph_fail (graph, "rank %d is outside 0..%d", rank, FW_MAX_RANK);
+    return FW_NONE;
+  }
   for (int i = 0; i < rank; i++)
-    count *= attributes.dim[i];
-  if (layout->rank >= 0 && count != fw_tensor_count (layout)) {
-    g_autofree char *from = fw_layout_describe (layout);
-    fw_graph_fail (graph, "%s cannot be reshaped to %" G_GINT64_FORMAT " elements", from, count);
+    attributes.dim[i] = dim[i];
+  if (layout->rank >= 0 && !complete_shape (fw_tensor_count (layout), rank, attributes.dim)) {
+    FwTensor wanted = { .dtype = layout->dtype, .rank = rank };
+    memcpy (wanted.dim, attributes.dim, sizeof wanted.dim);
+    g_autofree char *from = fw_layout_describe (layout), *to = fw_layout_describe (&wanted);
+    fw_graph_fail (graph, "%s cannot be reshaped to %s", from, to);
     return FW_NONE;
   }
   FwTensor ignored;

@@ -5,7 +5,7 @@
 #include "engine/graph/graph.h"
 #include "kernels/ops.h"
 
-/* Views: no arithmetic, no copy (a reshape that strides cannot express copies first). */
+/* Views: no arithmetic, no copy (a reshape that strides cannot express copies first). One size of a reshape may be -1. */
 FwVal fw_reshape (FwGraph *graph, FwVal x, int rank, const gint64 *dim);
 #define fw_reshape_to(graph, x, ...) \
   fw_reshape (graph, x, (int) G_N_ELEMENTS (((const gint64[]) { __VA_ARGS__ })), (const gint64[]) { __VA_ARGS__ })
@@ -34,6 +34,8 @@ FwVal fw_modulate (FwGraph *graph, FwVal x, FwVal shift, FwVal scale);
 /* A dense copy as @dtype; returns x itself when nothing changes. */
 FwVal fw_cast (FwGraph *graph, FwVal x, FwDtype dtype);
 FwVal fw_contiguous (FwGraph *graph, FwVal x);
+/* x, copied if the elements of its last axis do not lie side by side. */
+FwVal fw_dense_rows (FwGraph *graph, FwVal x);
 FwVal fw_fill (FwGraph *graph, double value, FwDtype dtype, int rank, const gint64 *dim);
 /* t[B] -> [B, dim], cosines first (Open-Sora 1.0 spec 2.2). */
 FwVal fw_sinusoid (FwGraph *graph, FwVal t, gint64 dim, double max_period, FwDtype dtype);

@@ -34,9 +34,12 @@ fw_graph_verify (const FwGraph *graph, GError **error)
     const FwNode *node = fw_graph_node (graph, n);
     if (node->op == NULL)
       continue;
-    for (guint i = 0; i < node->op->n_in; i++)
+    for (guint i = 0; i < node->op->n_in; i++) {
+      if (node->in[i] != 0 && fw_graph_value (graph, node->in[i]) == NULL)
+        return complain (node, error, "it reads a value that does not exist");
       if (node->in[i] != 0 && !made[node->in[i]])
         return complain (node, error, "it reads a value before it is made");
+    }
     for (guint i = 0; i < node->op->n_required; i++)
       if (node->in[i] == 0)
         return complain (node, error, "a required operand is absent");
