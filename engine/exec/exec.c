@@ -7,6 +7,7 @@
 
 #include "engine/exec/check.h"
 #include "engine/memory/block.h"
+#include "engine/plan/liveness.h"
 
 typedef gboolean (*StepCheck) (const FwPlanStep *step, const FwKernelCall *call, double tolerance, GError **error);
 
@@ -128,9 +129,8 @@ fw_exec_data (const FwExec *exec, const char *name)
 static void
 skip_placed_parts (const FwExec *exec, const FwNode *node, FwKernelCall *call)
 {
-  gint32 whole = fw_graph_value (exec->plan->graph, node->out[0])->base;
   for (guint i = 0; i < node->op->n_in && node->in[i] != 0; i++)
-    if (fw_graph_value (exec->plan->graph, node->in[i])->base == whole)
+    if (fw_part_is_placed (exec->plan->graph, node, i))
       call->in[i].data = NULL;
 }
 

@@ -79,11 +79,17 @@ row_is_dense (const FwTensor *layout)
   return TRUE;
 }
 
-/* Ops whose kernels want contiguous results. */
+/* Whether a kernel that reads @value wants it contiguous. */
 static gboolean
-may_scatter (const FwNode *node)
+must_stay_dense (const FwGraph *graph, const FwValue *value)
 {
-  return node->op != FW_OP (GROUP_NORM) && node->op != FW_OP (GROUP_NORM_GRAD) && node->op != FW_OP (CONCAT);
+  for (guint n = 0; n < fw_graph_n_nodes (graph); n++) {
+    const FwNode *node = fw_graph_node (graph, n);
+    for (guint i = 0; node->op != NULL && i < node->op->n_in; i++)
+      if (node->in[i] == value->id && node->op->dense >> i & 1)
+        return TRUE;
+  }
+  return FALSE;
 }
 
 static gboolean
@@ -124,7 +130,7 @@ place (FwGraph *graph, const FwValue *part, const FwValue *whole, int axis, gint
       continue;
     if (!moved_layout (value, digits, n, &moved))
       return FALSE;
-    if (value == base && !fw_tensor_is_contiguous (&moved) && !may_scatter (base->producer))
+    if (!fw_tensor_is_contiguous (&moved) && ((value == base && base->producer->op->dense_results) || must_stay_dense (graph, value)))
       return FALSE;
   }
   gint64 origin = whole->offset + start * whole->layout.stride[axis];

@@ -2,6 +2,8 @@
  * Fusions: small patterns over producers and single uses. Each replaces the later node, so operands are always ready. */
 #include "engine/graph/rewrite.h"
 
+#include <string.h>
+
 #include "engine/graph/op-table.h"
 #include "engine/graph/place.h"
 #include "kernels/ops.h"
@@ -94,6 +96,12 @@ is_binary (const FwNode *node, FwBinaryFunction function)
   return node != NULL && node->op == FW_OP (BINARY) && ((const FwBinaryAttributes *) node->attributes)->function == function;
 }
 
+static gboolean
+same_dims (const FwTensor *a, const FwTensor *b)
+{
+  return a->rank == b->rank && memcmp (a->dim, b->dim, (gsize) a->rank * sizeof *a->dim) == 0;
+}
+
 /* add(mul(layer_norm(x), scale + 1), shift) -> layer_norm(x, shift, scale) */
 static gboolean
 fuse_modulation (Rewriter *rewriter, FwNode *node)
@@ -110,11 +118,11 @@ fuse_modulation (Rewriter *rewriter, FwNode *node)
   const FwUnaryAttributes *affine = plus_one->attributes;
   if (affine->function != FW_FN_AFFINE || affine->a != 1 || affine->b != 1)
     return FALSE;
-  const FwTensor *x = fw_in (rewriter->graph, norm, 0), *y = &fw_graph_value (rewriter->graph, node->out[0])->layout;
-  for (int i = 0; i < y->rank; i++)
-    if (x->rank != y->rank || x->dim[i] != y->dim[i])
-      return FALSE;
   gint32 shift = node->in[1], scale = plus_one->in[0];
+  const FwTensor *x = fw_in (rewriter->graph, norm, 0), *y = &fw_graph_value (rewriter->graph, node->out[0])->layout;
+  const FwTensor *added = fw_in (rewriter->graph, node, 1), *factor = fw_in (rewriter->graph, plus_one, 0);
+  if (!same_dims (x, y) || !same_dims (added, factor) || shift == plus_one->out[0])
+    return FALSE;
   FwDtype dtype = fw_graph_value (rewriter->graph, norm->out[0])->layout.dtype;
   fw_node_remove (product);
   fw_node_remove (plus_one);
@@ -156,17 +164,15 @@ fuse_residual (Rewriter *rewriter, FwNode *node)
   gint32 h = node->in[0], gate = gated ? node->in[1] : 0, product = node->in[gated ? 2 : 1];
   const FwValue *value = fw_graph_value (rewriter->graph, product);
   FwNode *linear = value->producer;
-  if (linear == NULL || linear->op != FW_OP (LINEAR) || linear->out[0] != product || linear->in[3] != 0 || value->kept)
+  if (linear == NULL || linear->op != FW_OP (LINEAR) || linear->out[0] != product || linear->in[3] != 0 || value->kept
+      || h == product || gate == product)
     return FALSE;
   const FwLinearAttributes *attributes = linear->attributes;
   if (attributes->function != FW_FN_IDENTITY && rewriter->uses[product] != 1)
     return FALSE;
   const FwTensor *sum = &fw_graph_value (rewriter->graph, node->out[0])->layout, *addend = fw_in (rewriter->graph, node, 0);
-  if (sum->rank != value->layout.rank || addend->rank != sum->rank)
+  if (!same_dims (addend, sum) || !same_dims (&value->layout, sum))
     return FALSE;
-  for (int i = 0; i < sum->rank; i++)
-    if (addend->dim[i] != sum->dim[i] || value->layout.dim[i] != sum->dim[i])
-      return FALSE;
   /* nothing between the linear and here may already read the product */
   for (guint n = linear->index + 1; n < (guint) node->index; n++) {
     const FwNode *between = fw_graph_node (rewriter->graph, n);
@@ -201,7 +207,8 @@ fuse_conversion (Rewriter *rewriter, FwNode *node)
   for (guint o = 1; o < feeder->op->n_out; o++)
     if (feeder->out[o] != 0 && rewriter->uses[feeder->out[o]] > 0)
       return FALSE;
-  if (feeder->op == FW_OP (ATTENTION_GRAD) || feeder->op == FW_OP (CONCAT))
+  if (feeder->op == FW_OP (ATTENTION_GRAD) || feeder->op == FW_OP (CONCAT) || source->layout.dtype > FW_DTYPE_F64
+      || fw_graph_value (rewriter->graph, node->out[0])->layout.dtype > FW_DTYPE_F64)
     return FALSE;
   replace (rewriter, node, feeder, feeder->attributes);
   return TRUE;

@@ -45,6 +45,24 @@ base_of (const FwGraph *graph, gint32 id)
 }
 
 gboolean
+fw_part_is_placed (const FwGraph *graph, const FwNode *concat, guint i)
+{
+  const FwValue *whole = fw_graph_value (graph, concat->out[0]), *part = fw_graph_value (graph, concat->in[i]);
+  int axis = ((const FwConcatAttributes *) concat->attributes)->axis;
+  gint64 start = 0;
+  if (fw_tensor_count (&part->layout) == 0)
+    return TRUE;
+  for (guint before = 0; before < i; before++)
+    start += fw_graph_value (graph, concat->in[before])->layout.dim[axis];
+  if (part->base != whole->base || part->offset != whole->offset + start * whole->layout.stride[axis])
+    return FALSE;
+  for (int a = 0; a < part->layout.rank; a++)
+    if (part->layout.dim[a] != 1 && part->layout.stride[a] != whole->layout.stride[a])
+      return FALSE;
+  return TRUE;
+}
+
+gboolean
 fw_node_is_free (const FwGraph *graph, const FwNode *node)
 {
   if (node->op->view)
@@ -52,7 +70,7 @@ fw_node_is_free (const FwGraph *graph, const FwNode *node)
   if (node->op != FW_OP (CONCAT))
     return FALSE;
   for (guint i = 0; i < node->op->n_in && node->in[i] != 0; i++)
-    if (base_of (graph, node->in[i]) != base_of (graph, node->out[0]))
+    if (!fw_part_is_placed (graph, node, i))
       return FALSE;
   return TRUE;
 }
@@ -150,11 +168,12 @@ fw_lifetimes (const FwGraph *graph, FwNode *const *steps, guint n_steps, const g
   for (guint s = 0; s < n_steps; s++) {
     const FwNode *node = steps[s];
     for (guint o = 0; o < node->op->n_out; o++) {
-      if (node->out[o] == 0 || (o > 0 && !read[node->out[o]]))
+      /* what nobody reads is not made, unless it has a place in something else: kernels then write it */
+      if (node->out[o] == 0 || (o > 0 && !read[node->out[o]] && base_of (graph, node->out[o]) == node->out[o]))
         continue;
       FwLifetime *lifetime = &lifetimes[base_of (graph, node->out[o])];
       lifetime->first = lifetime->first < 0 ? (gint32) s : lifetime->first;
-      lifetime->last = fw_graph_value (graph, node->out[o])->kept ? (gint32) n_steps : MAX (lifetime->last, (gint32) s);
+      lifetime->last = MAX (lifetime->last, (gint32) s);
     }
     for (guint i = 0; i < node->op->n_in; i++)
       if (node->in[i] != 0) {
@@ -162,6 +181,9 @@ fw_lifetimes (const FwGraph *graph, FwNode *const *steps, guint n_steps, const g
         lifetime->last = MAX (lifetime->last, (gint32) s);
       }
   }
+  for (guint id = 1; id < n_values; id++)
+    if (fw_graph_value (graph, (gint32) id)->kept)
+      lifetimes[base_of (graph, (gint32) id)].last = (gint32) n_steps;
   /* sharing, in order: a chain of in-place results becomes one storage */
   for (guint s = 0; s < n_steps; s++) {
     const FwNode *node = steps[s];

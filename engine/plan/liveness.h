@@ -13,6 +13,8 @@ typedef struct {
 gboolean *fw_live_nodes (const FwGraph *graph);
 /* Whether any live node or the caller reads value @id; indexed by value. Free with g_free(). */
 gboolean *fw_read_values (const FwGraph *graph, const gboolean *live);
+/* Whether part @i of a concatenation already lies where the whole wants it (or is empty). */
+gboolean fw_part_is_placed (const FwGraph *graph, const FwNode *concat, guint i);
 /* A view, or a concatenation whose parts already lie in place. */
 gboolean fw_node_is_free (const FwGraph *graph, const FwNode *node);
 /* Whether every operand of a node is steady, directly or through such nodes; a node without operands is not. Indexed by

@@ -158,10 +158,12 @@ fw_concat_run (const FwKernelCall *call)
   const FwTensor *y = &call->out[0];
   int64_t begin = 0;
   for (int i = 0; i < FW_MAX_INPUTS; i++) {
-    if (!fw_present (&call->in[i]))
+    const FwTensor *part = &call->in[i];
+    if (part->rank < 0)
       continue;
-    copy_into (call, &call->in[i], y, begin * y->stride[attributes->axis]);
-    begin += call->in[i].dim[attributes->axis];
+    if (fw_present (part))
+      copy_into (call, part, y, begin * y->stride[attributes->axis]);
+    begin += part->dim[attributes->axis];
   }
 }
 
