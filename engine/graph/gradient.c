@@ -161,6 +161,16 @@ fw_gradient_arrived (FwGradient *gradient, const FwNode *node, guint output)
   return total (gradient, node->out[output]);
 }
 
+/* What the caller gets: dense, and no narrower than sums are. */
+static FwVal
+finished (FwGraph *graph, FwVal gradient)
+{
+  if (gradient.id == 0)
+    return gradient;
+  FwDtype dtype = fw_layout (graph, gradient)->dtype, wide = fw_graph_accumulate (graph);
+  return dtype == FW_DTYPE_F64 || dtype == wide ? fw_contiguous (graph, gradient) : fw_cast (graph, gradient, wide);
+}
+
 static gboolean
 any_arrived (const FwGradient *gradient, const FwNode *node)
 {
@@ -168,6 +178,16 @@ any_arrived (const FwGradient *gradient, const FwNode *node)
     if (node->out[o] != 0 && gradient->contributions[node->out[o]] != NULL)
       return TRUE;
   return FALSE;
+}
+
+/* What is recorded for @node from now on computes as precisely as it does. */
+static void
+be_precise_as (FwGraph *graph, const FwNode *node)
+{
+  if (node->precise)
+    fw_precise_begin (graph);
+  else
+    fw_precise_end (graph);
 }
 
 /* Records the nodes [first, last] again; their values get twins that the rules will see. */
@@ -179,6 +199,7 @@ record_again (FwGradient *gradient, guint first, guint last)
     if (node->op == NULL)
       continue;
     FwVal in[FW_MAX_INPUTS];
+    be_precise_as (gradient->graph, node);
     for (guint i = 0; i < node->op->n_in; i++)
       in[i] = seen (gradient, node->in[i]);
     FwVal twin = fw_record (gradient->graph, node->op, node->attributes, in, node->op->n_in);
@@ -242,12 +263,14 @@ fw_gradient (FwGraph *graph, FwVal loss, const FwVal *parameters, guint n_parame
     }
     if (node->op->gradient == NULL || !any_arrived (&gradient, node))
       continue;
+    be_precise_as (graph, node);
     fw_scope_push (graph, "grad.%s", node->scope);
     node->op->gradient (&gradient, node);
     fw_scope_pop (graph);
   }
+  fw_precise_end (graph);
   for (guint i = 0; i < n_parameters; i++)
-    gradients[i] = total (&gradient, parameters[i].id);
+    gradients[i] = finished (graph, total (&gradient, parameters[i].id));
 
   for (guint i = 0; i < gradient.n_forward; i++)
     if (gradient.contributions[i] != NULL)

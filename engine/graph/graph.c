@@ -407,6 +407,7 @@ fw_record (FwGraph *graph, const FwOp *op, gconstpointer attributes, const FwVal
   node->op = op;
   node->scope = current_scope (graph);
   node->segment = graph->segment;
+  node->precise = graph->precise;
   for (guint i = 0; i < n_in; i++)
     node->in[i] = in[i].id;
   graph->recording = node;

@@ -45,6 +45,7 @@ struct _FwNode {
   gpointer attributes;
   const char *scope;    /* "blocks.3.attn.proj" */
   gint32 segment;       /* activation checkpointing: 0 = none */
+  gboolean precise;     /* recorded between fw_precise_begin() and _end() */
 };
 
 /* @compute is the dtype of products, norms and attention (F32, BF16, or F64 for gradient checks); residual streams stay

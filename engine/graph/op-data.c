@@ -56,7 +56,7 @@ fw_infer_concat (FwGraph *graph, FwNode *node)
   return fw_out (graph, node, 0, out.dtype, out.rank, out.dim) != NULL;
 }
 
-/* More parts than one node takes are joined group by group. */
+/* More parts than one node takes are joined group by group; parts of several types as the widest of them. */
 FwVal
 fw_concat (FwGraph *graph, int axis, const FwVal *parts, guint n_parts)
 {
@@ -70,13 +70,15 @@ fw_concat (FwGraph *graph, int axis, const FwVal *parts, guint n_parts)
   while (per_group * FW_MAX_INPUTS < n_parts)
     per_group *= FW_MAX_INPUTS;
   guint n = 0;
+  FwDtype dtype = n_parts > 0 ? fw_layout (graph, parts[0])->dtype : FW_DTYPE_F32;
   for (guint first = 0; first < n_parts; first += per_group, n++) {
     guint count = MIN (per_group, n_parts - first);
     level[n] = count == 1 ? parts[first] : fw_concat (graph, axis, parts + first, count);
-    FwDtype dtype = fw_layout (graph, level[0])->dtype;
-    if (fw_layout (graph, level[n])->dtype != dtype)
-      level[n] = fw_cast (graph, level[n], dtype);
+    dtype = fw_promote (dtype, fw_layout (graph, level[n])->dtype);
   }
+  for (guint i = 0; i < n; i++)
+    if (fw_layout (graph, level[i])->dtype != dtype)
+      level[i] = fw_cast (graph, level[i], dtype);
   return fw_record (graph, FW_OP (CONCAT), &(FwConcatAttributes) { axis }, level, n);
 }
 

@@ -96,11 +96,11 @@ fw_grad_layer_norm (FwGradient *gradient, const FwNode *node)
   fw_gradient_add (gradient, node, 1, fw_sibling (graph, dx, 1));
   fw_gradient_add (gradient, node, 2, fw_sibling (graph, dx, 2));
   if (scale.id != 0) {
-    const FwTensor *shift_shape = fw_layout (graph, shift), *scale_shape = fw_layout (graph, scale);
+    const FwTensor *shift_shape = fw_layout (graph, shift), *scale_shape = fw_layout (graph, scale); /* maybe of one column */
     if (fw_gradient_wanted (gradient, node, 3))
-      fw_gradient_add (gradient, node, 3, fw_reshape (graph, fw_sibling (graph, dx, 3), shift_shape->rank, shift_shape->dim));
+      fw_gradient_add (gradient, node, 3, fw_reduce_to (graph, fw_sibling (graph, dx, 3), shift_shape));
     if (fw_gradient_wanted (gradient, node, 4))
-      fw_gradient_add (gradient, node, 4, fw_reshape (graph, fw_sibling (graph, dx, 4), scale_shape->rank, scale_shape->dim));
+      fw_gradient_add (gradient, node, 4, fw_reduce_to (graph, fw_sibling (graph, dx, 4), scale_shape));
   }
 }
 

@@ -13,9 +13,8 @@ fw_infer_same (FwGraph *graph, FwNode *node)
   return TRUE;
 }
 
-/* The wider of two float types; ids and masks do not take part in arithmetic. */
-static FwDtype
-promote (FwDtype a, FwDtype b)
+FwDtype
+fw_promote (FwDtype a, FwDtype b)
 {
   if (a == FW_DTYPE_F64 || b == FW_DTYPE_F64)
     return FW_DTYPE_F64;
@@ -52,7 +51,7 @@ fw_infer_binary (FwGraph *graph, FwNode *node)
   const FwTensor *a = fw_in (graph, node, 0), *b = fw_in (graph, node, 1);
   gint64 dim[FW_MAX_RANK];
   int rank;
-  return broadcast_shape (a, b, &rank, dim) && fw_out (graph, node, 0, promote (a->dtype, b->dtype), rank, dim) != NULL;
+  return broadcast_shape (a, b, &rank, dim) && fw_out (graph, node, 0, fw_promote (a->dtype, b->dtype), rank, dim) != NULL;
 }
 
 FwVal

@@ -41,6 +41,8 @@ typedef enum {
 extern const FwOp fw_ops[FW_N_OPS];
 #define FW_OP(id) (&fw_ops[FW_OP_##id])
 
+/* The type that holds the numbers of both float types: F64 if either is, else F32 unless they are equal. */
+FwDtype fw_promote (FwDtype a, FwDtype b);
 /* Whether @small, with axes of size 1 in front up to @large's rank, repeats to the shape of @large. */
 gboolean fw_broadcasts_to (const FwTensor *small, const FwTensor *large);
 

@@ -51,6 +51,7 @@ replace (Rewriter *rewriter, FwNode *node, FwNode *feeder, gpointer attributes)
   node->op = op;
   node->attributes = attributes;
   node->scope = feeder->scope;
+  node->precise = feeder->precise;
   fw_node_remove (feeder);
 }
 
