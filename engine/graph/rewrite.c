@@ -122,7 +122,7 @@ fuse_modulation (Rewriter *rewriter, FwNode *node)
   gint32 shift = node->in[1], scale = plus_one->in[0];
   const FwTensor *x = fw_in (rewriter->graph, norm, 0), *y = &fw_graph_value (rewriter->graph, node->out[0])->layout;
   const FwTensor *added = fw_in (rewriter->graph, node, 1), *factor = fw_in (rewriter->graph, plus_one, 0);
-  if (!same_dims (x, y) || !same_dims (added, factor) || shift == plus_one->out[0])
+  if (!same_dims (x, y) || !same_dims (added, factor))
     return FALSE;
   FwDtype dtype = fw_graph_value (rewriter->graph, norm->out[0])->layout.dtype;
   fw_node_remove (product);
