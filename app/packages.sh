@@ -49,12 +49,15 @@ find_missing () {
 
 # Turns apt's status lines into one line for every tenth of the work.
 apt_progress () {
-  awk -F: '$1 == "dlstatus" || $1 == "pmstatus" {
-    tenth = int ($3 / 10)
-    if ($1 != kind || tenth != last)
-      printf "framewright: %s packages: %d %%\n", ($1 == "dlstatus" ? "downloading" : "installing"), tenth * 10
-    kind = $1; last = tenth; fflush ()
-  }' >&2
+  local kind percent tenth last=
+  while IFS=: read -r kind _ percent _; do
+    [[ ($kind == dlstatus || $kind == pmstatus) && $percent == [0-9]* ]] || continue
+    tenth=$((${percent%%.*} / 10))
+    [[ $kind$tenth == "$last" ]] && continue
+    last=$kind$tenth
+    [[ $kind == dlstatus ]] && kind=downloading || kind=installing
+    say "$kind packages: $((tenth * 10)) %"
+  done
 }
 
 # Makes sure that the packages "$@" are installed; without anything missing, no package tool is called.
@@ -81,21 +84,23 @@ ensure_packages () {
   gtk=$(apt-cache policy libgtk-4-1 | awk '$1 == "Candidate:" { print $2 }')
   [[ $gtk != [0-9]* ]] && gtk=0
   older "${gtk%%[-+~]*}" "$oldest_gtk" && stop "$supported (this system offers GTK ${gtk/#0/none})."
-  as_root apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o APT::Status-Fd=1 install "${missing[@]}" 2>&1 |
-    tee -a "$log" | apt_progress
+  # The descriptor for the status is made behind sudo, which would close it.
+  as_root sh -c 'log=$1; shift
+    exec apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o APT::Status-Fd=3 install "$@" 3>&1 >>"$log" 2>&1' \
+    sh "$log" "${missing[@]}" | apt_progress
   [[ ${PIPESTATUS[0]} == 0 ]] || stop "apt-get install failed; see $log: $(grep -m 1 '^E:' "$log" || tail -n 1 "$log")"
 }
 
 # Turns ninja's lines "DONE TOTAL ..." into one line for every tenth of a build of some size.
 build_progress () {
-  awk '$1 ~ /^[0-9]+$/ && $2 ~ /^[0-9]+$/ && $2 >= 20 {
-    tenth = int ($1 * 10 / $2)
-    if (tenth != last) {
-      printf "framewright: building: %d of %d\n", $1, $2
-      fflush ()
-    }
-    last = tenth
-  }' >&2
+  local done total last=0
+  while read -r done total _; do
+    [[ $done$total =~ ^[0-9]+$ && $done && $total ]] || continue
+    if ((total >= 20 && done * 10 / total != last)); then
+      last=$((done * 10 / total))
+      say "building: $done of $total"
+    fi
+  done
 }
 
 # build_folder FOLDER TARGET... [-- SETUP-OPTION...]: configures FOLDER once and brings the targets up to date, quiet unless

@@ -10,11 +10,11 @@ job=
 trap '[[ -z $job ]] || kill -9 "$job" 2>/dev/null' EXIT
 
 start () { # runs in the background as $job until its second step
-  rm -rf clip
+  rm -rf clip events errors
   "$CLI" generate --model model/ --prompt "a big blue square" --seed 5 --output clip --json >events 2>errors </dev/null &
   job=$!
   local tries=0
-  until grep -q '"step":2,' events; do
+  until grep -qs '"step":2,' events; do
     kill -0 "$job" 2>/dev/null && ((tries++ < 6000)) || return 1
     sleep 0.01
   done
