@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The digests of the model's files, which belong to the clips' recipes; and what an interrupted run has left of the clips, which
  * only a whole recipe can tell. */
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "engine/job/generate-private.h"
@@ -105,16 +106,40 @@ check_journal (const FwGenerateClip *clip, GError **error)
   return FALSE;
 }
 
+/* A run that was killed just before a clip got its name has left the clip's recipe alone. */
+static void
+remove_orphan (const FwGenerateClip *clip)
+{
+  g_autofree char *sidecar = fw_sidecar_path (clip->output);
+  g_autoptr (FwRecipe) recipe = g_file_test (sidecar, G_FILE_TEST_EXISTS) ? fw_recipe_read (sidecar, NULL) : NULL;
+  if (recipe != NULL && fw_recipe_equal (recipe, clip->recipe))
+    g_unlink (sidecar);
+}
+
+/* Finished clips are kept, unfinished ones go on; what is there and is neither is not written over. */
+static gboolean
+settle_clip (const FwGenerateJob *job, FwGenerateClip *clip, GError **error)
+{
+  clip->done = find_finished (clip);
+  if (clip->done)
+    return TRUE;
+  if (!job->request->force && g_file_test (clip->output, G_FILE_TEST_EXISTS)) {
+    g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "“%s” exists and is another clip; choose another name, or allow replacing it (--force)",
+                 clip->output);
+    return FALSE;
+  }
+  if (!g_file_test (clip->output, G_FILE_TEST_EXISTS))
+    remove_orphan (clip);
+  return check_journal (clip, error);
+}
+
 gboolean
 fw_generate_settle (FwGenerateJob *job, GError **error)
 {
   if (!digest_files (job, error))
     return FALSE;
-  for (guint i = 0; job->request->resume && i < job->clips->len; i++) {
-    FwGenerateClip *clip = g_ptr_array_index (job->clips, i);
-    clip->done = find_finished (clip);
-    if (!clip->done && !check_journal (clip, error))
+  for (guint i = 0; job->request->resume && i < job->clips->len; i++)
+    if (!settle_clip (job, g_ptr_array_index (job->clips, i), error))
       return FALSE;
-  }
   return TRUE;
 }

@@ -5,6 +5,7 @@
 
 #include "engine/job/generate-private.h"
 #include "engine/job/journal.h"
+#include "engine/media/sidecar.h"
 #include "engine/memory/file.h"
 
 /* Whether clips are put inside: a folder that is there, unless it is itself a clip of single pictures. */
@@ -70,17 +71,19 @@ fw_generate_encode_spec (const FwGenerateJob *job, const FwGenerateClip *clip, c
   const FwRecipe *recipe = clip->recipe;
   return (FwEncodeSpec) {
     .path = clip->output, .width = (int) recipe->width, .height = (int) recipe->height, .fps_n = (int) recipe->fps, .fps_d = 1,
-    .frames = (int) recipe->frames, .comment = comment, .overwrite = job->request->force || job->request->resume,
+    .frames = (int) recipe->frames, .comment = comment, .overwrite = job->request->force,
   };
 }
 
-/* The seed of an interrupted run that drew it by chance, from its first journal; -1 if there is none. */
+/* The seed of an interrupted run that drew it by chance, from the journal or recipe of a clip of it; -1 if it left none. */
 static gint64
 find_interrupted_seed (const char *output)
 {
-  g_autofree char *path = fw_journal_path (output);
-  g_autoptr (FwJournal) journal = fw_journal_read (path, NULL);
+  g_autofree char *path = fw_journal_path (output), *sidecar = fw_sidecar_path (output);
+  g_autoptr (FwJournal) journal = g_file_test (path, G_FILE_TEST_EXISTS) ? fw_journal_read (path, NULL) : NULL;
   g_autoptr (FwRecipe) recipe = journal != NULL ? fw_recipe_from_json (journal->recipe, strlen (journal->recipe), NULL) : NULL;
+  if (recipe == NULL)
+    recipe = fw_recipe_read (sidecar, NULL);
   return recipe != NULL ? recipe->seed : -1;
 }
 
@@ -148,7 +151,8 @@ check_outputs (FwGenerateJob *job, GError **error)
     g_autofree char *notice = NULL;
     if (job->request->resume && g_file_test (clip->output, G_FILE_TEST_EXISTS))
       continue;
-    FwEncodeSpec spec = fw_generate_encode_spec (job, clip, "{}");
+    /* without a comment, a recipe that a killed run left is no obstacle */
+    FwEncodeSpec spec = fw_generate_encode_spec (job, clip, job->request->resume ? NULL : "{}");
     if (!asked && (!fw_encoder_check (&spec, NULL, &notice, job->cancellable, error) || !try_writing (clip->output, error)))
       return FALSE;
     if (notice != NULL)

@@ -36,6 +36,37 @@ check "ends with the same frames" diff -r whole broken
 check "resuming again has nothing to do" generate --output broken --resume
 check "no journal is left" test "$(journals)" = 0
 
+# Several clips with a seed drawn by chance: finished ones are kept, the seed is found again.
+printf 'a big red circle\na small blue square\n' >prompts.txt
+request=(--model "$SCRATCH/model" --prompts prompts.txt --count 2 --steps 8 --output several)
+several () { # OPTION...
+  timeout 120 "$CLI" generate "${request[@]}" "$@" >out 2>err || { cat err; return 1; }
+}
+"$CLI" generate "${request[@]}" >out 2>err &
+job=$!
+for ((i = 0; i < 600; i++)); do
+  [[ -e several/002.mp4 ]] && break
+  sleep 0.05
+done
+sleep 0.1
+kill -9 $job 2>kill.log
+wait $job 2>kill.log
+[[ -e several/004.mp4 ]] && skip "several clips are interrupted" "they were made too fast"
+touch -r model/model.json several/001.mp4
+check "several clips, interrupted, are continued" several --resume
+check "are all there" test "$(ls several/*.mp4 | wc -l)" = 4
+check "the finished ones were kept" test ! several/001.mp4 -nt model/model.json
+seed=$(grep -o '"seed":[0-9]*' several/001.json | cut -d : -f 2)
+check "the last has the seed that follows" grep -q "\"seed\":$((seed + 3))" several/004.json
+mv several before
+check "an undisturbed run with that seed" several --seed "$seed"
+for clip in 001 002 003 004; do
+  check "makes the same clip $clip" cmp before/$clip.mp4 several/$clip.mp4
+done
+exits "resuming with another seed replaces nothing" 2 'exists and is another clip' \
+  "$CLI" generate "${request[@]}" --seed $((seed + 1)) --resume
+rm -rf state
+
 cancel () { # DELAY: sets took, the milliseconds between the signal and the end, and code
   "$CLI" generate --model "$SCRATCH/model" --prompt "$prompt" --seed 9 --steps 400 --output cancelled >out 2>err &
   local job=$! began
