@@ -3,11 +3,12 @@
 # tests/bench/compare.sh PYTHON [ROUNDS [RUNS [MODE...]]]: one training step in Framewright and in PyTorch, side by side.
 # PYTHON is an interpreter that has torch. Each round runs both programs of every mode after one another, RUNS steps each, so that
 # a machine that changes its speed meets both alike; the table shows medians of the rounds' medians, and of the ratios within
-# a round. Modes: bf16-eager bf16-compile f32-eager f32-compile avx2-bf16 avx2-f32.
+# a round. Modes: bf16-eager bf16-compile f32-eager f32-compile avx2-bf16 avx2-f32. The last column compares processor time, which
+# means something on a busy machine if OMP_WAIT_POLICY=passive lets PyTorch's threads sleep while they wait.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 program=${BUILD:-$root/build}/tests/bench/bench-train-step
-[[ $# -ge 1 && -x $program ]] || { sed -n '3,7s/^# //p' "${BASH_SOURCE[0]}"; echo "needs $program"; exit 2; }
+[[ $# -ge 1 && -x $program ]] || { sed -n '3,8s/^# //p' "${BASH_SOURCE[0]}"; echo "needs $program"; exit 2; }
 python=$1 rounds=${2:-3} runs=${3:-5}
 shift $(($# < 3 ? $# : 3))
 modes=(${@:-bf16-eager bf16-compile f32-eager avx2-bf16 avx2-f32})
@@ -38,17 +39,18 @@ for ((round = 1; round <= rounds; round++)); do
       --mode "$how")
     echo "round $round, $mode: $(field "$ours" median_s) s, PyTorch $(field "$theirs" median_s) s" >&2
     echo "$(field "$ours" median_s) $(field "$theirs" median_s) $(field "$ours" best_s) $(field "$theirs" best_s)" \
-      >>"$scratch/$mode"
+      "$(field "$ours" cpu_s) $(field "$theirs" cpu_s)" >>"$scratch/$mode"
   done
 done
 
-echo "| Training step | Framewright, s (best) | PyTorch, s (best) | times as fast (least … most) |"
-echo "|---|---|---|---|"
+echo "| Training step | Framewright, s (best) | PyTorch, s (best) | times as fast (least … most) | by processor time |"
+echo "|---|---|---|---|---|"
 for mode in "${modes[@]}"; do
   column () { awk -v c="$1" '{ print $c }' "$scratch/$mode"; }
   ratios=$(awk '{ printf "%.2f\n", $2 / $1 }' "$scratch/$mode" | sort -g)
   ours="$(column 1 | median) ($(column 3 | sort -g | head -n 1))"
   theirs="$(column 2 | median) ($(column 4 | sort -g | head -n 1))"
   echo "| $mode | $ours | $theirs |" \
-    "**$(median <<<"$ratios")** ($(head -n 1 <<<"$ratios") … $(tail -n 1 <<<"$ratios")) |"
+    "**$(median <<<"$ratios")** ($(head -n 1 <<<"$ratios") … $(tail -n 1 <<<"$ratios")) |" \
+    "$(awk '{ printf "%.2f\n", $6 / $5 }' "$scratch/$mode" | median) |"
 done
