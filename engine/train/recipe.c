@@ -83,7 +83,7 @@ static const FwConfigField training_fields[] = {
   { "weight_decay", FW_CONFIG_DOUBLE, offsetof (TrainingNumbers, weight_decay), 1, 0, 1, FALSE },
   { "clip", FW_CONFIG_DOUBLE, offsetof (TrainingNumbers, clip), 1, 0, 1e9, FALSE },
   { "ema", FW_CONFIG_DOUBLE, offsetof (TrainingNumbers, ema), 1, 0, 0.9999999, FALSE },
-  { "seed", FW_CONFIG_DOUBLE, offsetof (TrainingNumbers, seed), 1, 0, 9007199254740992.0, FALSE },
+  { "seed", FW_CONFIG_DOUBLE, offsetof (TrainingNumbers, seed), 1, 0, 9007199254740991.0, FALSE },
   { NULL }
 };
 static const FwConfigField decay_fields[] = {
@@ -188,7 +188,7 @@ read_stage (const FwTrainRecipe *recipe, JsonNode *node, FwTrainStage *stage, GE
 typedef struct { double seed, save_seconds; } RecipeNumbers;
 
 static const FwConfigField recipe_fields[] = {
-  { "seed", FW_CONFIG_DOUBLE, offsetof (RecipeNumbers, seed), 1, 0, 9007199254740992.0, TRUE },
+  { "seed", FW_CONFIG_DOUBLE, offsetof (RecipeNumbers, seed), 1, 0, 9007199254740991.0, TRUE },
   { "save_seconds", FW_CONFIG_DOUBLE, offsetof (RecipeNumbers, save_seconds), 1, 0, 86400, FALSE },
   { NULL }
 };
