@@ -62,6 +62,7 @@ test_compressed (gconstpointer data)
   }
   ReportSummary summary;
   g_autoptr (GPtrArray) clips = judge (folder, &summary);
+  g_assert_cmpuint (clips->len, ==, CLIPS);
   g_assert_cmpint (summary.clips, ==, CLIPS);
   g_assert_cmpint (summary.passed, ==, CLIPS);
   g_assert_cmpint (summary.all_right, ==, CLIPS);
