@@ -36,6 +36,7 @@ tests/golden|The program that compares with the numbers of the original PyTorch 
 tests/reference|The PyTorch side of comparisons: what made the expected numbers of tests/data/golden/full-width. No test runs it.
 tests/e2e|The real program from end to end.
 tests/faults|The real program when something is wrong.
+tests/sanitizers|What runs under the address, undefined-behaviour and thread sanitizers besides the tests of parts.
 tests/quality|The judge of what Pocket draws.
 tests/bench|How fast it is.
 tests/tools|Small programs that the tests use.
