@@ -1,23 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Decoding: latents to frames to a finished file. */
 #include "engine/job/generate-private.h"
-
-/* [-1, 1] to 0 .. 255 as the original rounds (opensora-1.0 12, "Saving"). */
-static guint8
-to_byte (float value)
-{
-  float scaled = (CLAMP (value, -1.f, 1.f) + 1) / 2 * 255 + 0.5f;
-  return (guint8) MIN (scaled, 255.f);
-}
-
-/* Planes [3, positions] to packed pixels. */
-static void
-pack_rgb (const float *planes, gsize positions, guint8 *rgb)
-{
-  for (int channel = 0; channel < 3; channel++)
-    for (gsize i = 0; i < positions; i++)
-      rgb[3 * i + channel] = to_byte (planes[channel * positions + i]);
-}
+#include "engine/media/rgb.h"
 
 /* Frames @first .. of latents [channels, frames, y, x] as the network wants them: [frames, channels, y, x], unscaled. */
 static void
@@ -45,7 +29,7 @@ fw_generate_decode_frames (FwGenerateJob *job, const float *latent, int first, g
   if (frames == NULL)
     return FALSE;
   for (int frame = 0; frame < count; frame++)
-    pack_rgb (frames + frame * 3 * positions, positions, rgb + frame * 3 * positions);
+    fw_rgb_from_planes (frames + frame * 3 * positions, positions, rgb + frame * 3 * positions);
   return TRUE;
 }
 

@@ -188,6 +188,18 @@ run_steps (Run *run, GError **error)
   return TRUE;
 }
 
+static void
+tell_continuation (const Run *run)
+{
+  FwGenerateJob *job = run->job;
+  guint done = (guint) fw_sampler_done (run->sampler), steps = (guint) fw_sampler_evaluations (run->sampler);
+  if (done == 0)
+    return;
+  job->work_done = job->sample.plan->flops * done * (run->rows / job->way.sample_rows);
+  fw_job_message (job->events, "Going on after step %u of %u of “%s”", done, steps, run->clip->output);
+  fw_job_step (job->events, done, steps);
+}
+
 float *
 fw_generate_sample (FwGenerateJob *job, const FwGenerateClip *clip, GError **error)
 {
@@ -198,7 +210,7 @@ fw_generate_sample (FwGenerateJob *job, const FwGenerateClip *clip, GError **err
   if (job->request->resume && !restore_state (&run, error))
     return NULL;
   fw_generate_begin_phase (job);
-  job->work_done = job->sample.plan->flops * fw_sampler_done (run.sampler) * (run.rows / job->way.sample_rows);
+  tell_continuation (&run);
   if (!run_steps (&run, error))
     return NULL;
   return g_memdup2 (fw_sampler_latent (run.sampler), run.in_size * sizeof (float));

@@ -4,7 +4,7 @@
 source "$ROOT/tests/tap.sh"
 cd "$SCRATCH" || exit 1
 prompt="a big red circle moving left on a navy background"
-"$BUILD/tests/random-model" model width=256 depth=4 heads=4 size=64 frames=16 steps=20
+"$BUILD/tests/random-model" model width=256 depth=4 heads=4 size=64 frames=16 steps=60
 export XDG_STATE_HOME=$SCRATCH/state
 
 generate () { # OPTION...: quiet; fails as the program fails
@@ -27,11 +27,12 @@ for share in 20 30 40 50 60 25 35 55; do
   kill -9 $job 2>kill.log && killed=$((killed + 1))
   wait $job 2>kill.log
   [[ $(journals) -gt 0 ]] && kept=$((kept + 1))
-  [[ -e broken ]] && break
+  [[ -e broken || ($killed -ge 2 && $kept -ge 2) ]] && break
 done
 check "runs were killed ($killed)" test $killed -ge 1
 check "and left a journal ($kept)" test $kept -ge 1
 check "resuming" generate --output broken --resume
+check "goes on where the last run was killed" grep -q 'Going on after step' err
 check "ends with the same frames" diff -r whole broken
 check "resuming again has nothing to do" generate --output broken --resume
 check "no journal is left" test "$(journals)" = 0
