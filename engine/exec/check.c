@@ -35,9 +35,26 @@ results_are_finite (const FwPlanStep *step, const FwKernelCall *call)
   return call->out[0].data == NULL || fw_tensor_is_finite (&call->out[0]);
 }
 
-gboolean
-fw_check_finite (const FwPlanStep *step, const FwKernelCall *call, double tolerance, GError **error)
+/* The first operand that was given from outside, or kept from an earlier run, and holds a NaN or Inf; else NULL. */
+static const FwValue *
+damaged_operand (const FwGraph *graph, const FwPlanStep *step, const FwKernelCall *call)
 {
+  for (guint i = 0; i < step->node->op->n_in; i++) {
+    const FwValue *value = fw_graph_value (graph, step->node->in[i]), *base = value != NULL ? fw_graph_value (graph, value->base) : NULL;
+    if (base != NULL && base->producer == NULL && call->in[i].data != NULL && !fw_tensor_is_finite (&call->in[i]))
+      return base;
+  }
+  return NULL;
+}
+
+gboolean
+fw_check_finite (const FwGraph *graph, const FwPlanStep *step, const FwKernelCall *call, double tolerance, GError **error)
+{
+  const FwValue *damaged = damaged_operand (graph, step, call);
+  if (damaged != NULL) {
+    g_set_error (error, FW_ERROR, FW_ERROR_NUMERIC, "“%s” holds a number that is not finite; check that its file is not damaged", damaged->name);
+    return FALSE;
+  }
   step->kernel->run (call);
   if (results_are_finite (step, call))
     return TRUE;
@@ -88,7 +105,7 @@ close_enough (const FwTensor *got, const FwTensor *want, double tolerance, doubl
 }
 
 gboolean
-fw_check_against_reference (const FwPlanStep *step, const FwKernelCall *call, double tolerance, GError **error)
+fw_check_against_reference (const FwGraph *graph, const FwPlanStep *step, const FwKernelCall *call, double tolerance, GError **error)
 {
   const FwKernel *ref = step->node->op->ref;
   FwKernelCall twin = *call;

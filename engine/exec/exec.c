@@ -9,7 +9,7 @@
 #include "engine/memory/block.h"
 #include "engine/plan/liveness.h"
 
-typedef gboolean (*StepCheck) (const FwPlanStep *step, const FwKernelCall *call, double tolerance, GError **error);
+typedef gboolean (*StepCheck) (const FwGraph *graph, const FwPlanStep *step, const FwKernelCall *call, double tolerance, GError **error);
 
 struct _FwExec {
   const FwPlan *plan;
@@ -177,13 +177,14 @@ run (FwExec *exec, GCancellable *cancellable, FwExecProgress progress, gpointer 
   atomic_store (&exec->cancelled, FALSE);
   gulong handler = cancellable != NULL ? g_cancellable_connect (cancellable, G_CALLBACK (on_cancelled), &exec->cancelled, NULL) : 0;
   fw_pool_set_cancel (exec->device->pool, &exec->cancelled);
+  g_autoptr (GError) failure = NULL;
   double done = 0;
   gboolean good = TRUE;
   guint first = exec->unprepared ? 0 : exec->plan->n_prologue;
   for (guint s = first; s < exec->plan->n_steps && good && !atomic_load (&exec->cancelled); s++) {
     const FwPlanStep *step = &exec->plan->steps[s];
     if (check != NULL)
-      good = check (step, &exec->calls[s], tolerance, error);
+      good = check (exec->plan->graph, step, &exec->calls[s], tolerance, &failure);
     else
       step->kernel->run (&exec->calls[s]);
     done += step->flops;
@@ -193,10 +194,12 @@ run (FwExec *exec, GCancellable *cancellable, FwExecProgress progress, gpointer 
   fw_pool_set_cancel (exec->device->pool, NULL);
   g_cancellable_disconnect (cancellable, handler);
   exec->unprepared &= !good || atomic_load (&exec->cancelled);
-  if (good && atomic_load (&exec->cancelled)) {
+  if (atomic_load (&exec->cancelled)) { /* then whatever was found is found in half-made results */
     g_set_error_literal (error, FW_ERROR, FW_ERROR_CANCELLED, "Cancelled");
     return FALSE;
   }
+  if (!good)
+    g_propagate_error (error, g_steal_pointer (&failure));
   return good;
 }
 
