@@ -27,13 +27,13 @@ fail (GError **error, const char *what, const char *path)
   return FALSE;
 }
 
-/* A hidden neighbour of @path that nobody else is using. */
+/* A hidden neighbour of @path that nobody else is using; of a long name only the beginning, to stay within what is allowed. */
 static char *
 name_beside (const char *path)
 {
   g_autofree char *folder = g_path_get_dirname (path);
   g_autofree char *name = g_path_get_basename (path);
-  return g_strdup_printf ("%s/.%s.%08x", folder, name, g_random_int ());
+  return g_strdup_printf ("%s/.%.200s.%08x", folder, name, g_random_int ());
 }
 
 FwFileWriter *

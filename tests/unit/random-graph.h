@@ -29,7 +29,10 @@ static inline FwVal
 random_weight (RandomGraph *r, int rank, const gint64 *dim)
 {
   g_autofree char *name = g_strdup_printf ("weight%u", r->n_weights++);
-  return fw_external (r->graph, name, fw_graph_accumulate (r->graph), rank, dim);
+  FwVal weight = fw_external (r->graph, name, fw_graph_accumulate (r->graph), rank, dim);
+  if (r->n_weights % 4 < 2)
+    fw_steady (r->graph, weight);
+  return weight;
 }
 
 /* A value of the shape of @x: x itself, another one, or something made of x. */

@@ -12,6 +12,65 @@
 
 #define SHAPE(...) (int) G_N_ELEMENTS (((const gint64[]) { __VA_ARGS__ })), (const gint64[]) { __VA_ARGS__ }
 
+/* --- a device of which one kernel is ours --- */
+
+/* A CPU device with one op's kernel replaced. */
+typedef struct {
+  FwDevice device;
+  FwDevice *cpu;
+  const FwOp *op;
+  FwKernel kernel;
+} FakeDevice;
+
+static const FwKernel *
+fake_kernel (FwDevice *device, const FwOp *op, const FwKernelCall *call)
+{
+  FakeDevice *fake = (FakeDevice *) device;
+  return op == fake->op ? &fake->kernel : fake->cpu->class->kernel (fake->cpu, op, call);
+}
+
+static gpointer
+fake_slab_new (FwDevice *device, gsize size, GError **error)
+{
+  return fw_block_new (size, "the test", error);
+}
+
+static void
+fake_slab_free (FwDevice *device, gpointer slab, gsize size)
+{
+  fw_block_free (slab, size);
+}
+
+static void
+fake_free (FwDevice *device)
+{
+  FakeDevice *fake = (FakeDevice *) device;
+  fw_device_free (fake->cpu);
+  g_free (fake);
+}
+
+static const FwDeviceClass fake_class = { "fake", fake_kernel, fake_slab_new, fake_slab_free, fake_free };
+
+static FwDevice *
+fake_device (const FwOp *op, void (*run) (const FwKernelCall *call))
+{
+  FakeDevice *fake = g_new0 (FakeDevice, 1);
+  fake->cpu = test_device (NULL, 1);
+  fake->device = (FwDevice) { &fake_class, fake->cpu->path, fake->cpu->pool };
+  fake->op = op;
+  fake->kernel = (FwKernel) { run, op->ref->scratch };
+  return &fake->device;
+}
+
+static guint softmax_runs;
+
+static void
+run_counted_softmax (const FwKernelCall *call)
+{
+  softmax_runs++;
+  fw_ops[FW_OP_SOFTMAX].ref->run (call);
+}
+
 /* --- binding and state --- */
 
 static void
@@ -124,6 +183,47 @@ test_shared_slab (void)
     test_run_clear (&alone[i]);
   }
   fw_block_free (slab, bytes);
+}
+
+/* What depends on steady values alone runs again only when they change. */
+static void
+test_steady (void)
+{
+  g_autoptr (FwDevice) device = fake_device (FW_OP (SOFTMAX), run_counted_softmax);
+  g_auto (TestRun) run = { NULL };
+  FwGraph *graph = fw_graph_new (FW_DTYPE_F32);
+  FwVal text = fw_external (graph, "text", FW_DTYPE_F32, SHAPE (4)), x = fw_external (graph, "x", FW_DTYPE_F32, SHAPE (4));
+  fw_steady (graph, text);
+  fw_keep (graph, "y", fw_add (graph, x, fw_softmax (graph, text)));
+  test_run_init (&run, graph, device);
+  g_assert_cmpuint (run.plan->n_prologue, ==, 1);
+  float *texts = test_run_memory (&run, "text"), *numbers = test_run_memory (&run, "x"), other[] = { 1, 2, 3, 4 };
+  softmax_runs = 0;
+  for (int step = 0; step < 3; step++) {
+    numbers[0] = (float) step;
+    test_run_go (&run);
+  }
+  g_assert_cmpuint (softmax_runs, ==, 1);
+  double share = test_run_result (&run, "y", 0) - 2;
+  g_assert_cmpfloat_with_epsilon (share, exp (texts[0]) / (exp (texts[0]) + exp (texts[1]) + exp (texts[2]) + exp (texts[3])), 1e-6);
+  fw_exec_bind (run.exec, "x", other); /* not steady */
+  test_run_go (&run);
+  g_assert_cmpuint (softmax_runs, ==, 1);
+  texts[0] += 1;
+  fw_exec_refresh (run.exec);
+  test_run_go (&run);
+  g_assert_cmpuint (softmax_runs, ==, 2);
+  g_assert_cmpfloat (test_run_result (&run, "y", 0) - 1, >, share);
+  fw_exec_bind (run.exec, "text", other);
+  test_run_go (&run);
+  g_assert_cmpuint (softmax_runs, ==, 3);
+  /* a run that was cancelled before it got there has not done it */
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_cancellable_cancel (cancellable);
+  fw_exec_refresh (run.exec);
+  g_assert_false (fw_exec_run (run.exec, cancellable, NULL, NULL, NULL));
+  test_run_go (&run);
+  g_assert_cmpuint (softmax_runs, ==, 4);
 }
 
 /* --- workers --- */
@@ -263,57 +363,7 @@ test_cancel (void)
   }
 }
 
-/* --- devices that go wrong --- */
-
-/* A CPU device with one op's kernel replaced. */
-typedef struct {
-  FwDevice device;
-  FwDevice *cpu;
-  const FwOp *op;
-  FwKernel kernel;
-} FakeDevice;
-
-static const FwKernel *
-fake_kernel (FwDevice *device, const FwOp *op, const FwKernelCall *call)
-{
-  FakeDevice *fake = (FakeDevice *) device;
-  return op == fake->op ? &fake->kernel : fake->cpu->class->kernel (fake->cpu, op, call);
-}
-
-static gpointer
-fake_slab_new (FwDevice *device, gsize size, GError **error)
-{
-  return fw_block_new (size, "the test", error);
-}
-
-static void
-fake_slab_free (FwDevice *device, gpointer slab, gsize size)
-{
-  fw_block_free (slab, size);
-}
-
-static void
-fake_free (FwDevice *device)
-{
-  FakeDevice *fake = (FakeDevice *) device;
-  fw_device_free (fake->cpu);
-  g_free (fake);
-}
-
-static const FwDeviceClass fake_class = { "fake", fake_kernel, fake_slab_new, fake_slab_free, fake_free };
-
-static FwDevice *
-fake_device (const FwOp *op, void (*run) (const FwKernelCall *call))
-{
-  FakeDevice *fake = g_new0 (FakeDevice, 1);
-  fake->cpu = test_device (NULL, 1);
-  fake->device = (FwDevice) { &fake_class, fake->cpu->path, fake->cpu->pool };
-  fake->op = op;
-  fake->kernel = (FwKernel) { run, op->ref->scratch };
-  return &fake->device;
-}
-
-static guint softmax_runs;
+/* --- what goes wrong --- */
 
 /* Right but for one element, a little. */
 static void
@@ -482,6 +532,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/exec/binding", test_binding);
   g_test_add_func ("/exec/persistent", test_persistent);
+  g_test_add_func ("/exec/steady", test_steady);
   g_test_add_func ("/exec/shared-slab", test_shared_slab);
   g_test_add_data_func ("/exec/workers/f32", GINT_TO_POINTER (FW_DTYPE_F32), test_workers);
   g_test_add_data_func ("/exec/workers/bf16", GINT_TO_POINTER (FW_DTYPE_BF16), test_workers);
