@@ -71,6 +71,8 @@ make_loss (FwTrainer *trainer, guint variant, const Recording *recording, const 
   fw_keep (program->graph, "loss", loss);
   fw_rewrite_forward (program->graph);
   fw_gradient (program->graph, loss, &flat, 1, settings->checkpoint, &gradient);
+  if (gradient.id == 0)
+    fw_graph_fail (program->graph, "the loss depends on no weight");
   fw_keep (program->graph, "gradient", gradient);
   fw_rewrite_final (program->graph);
   if (!program_plan (program, trainer->device, error))
