@@ -522,8 +522,11 @@ test_device_errors (void)
     g_clear_error (&error);
     g_assert_cmpuint (fw_block_total (), ==, before);
   }
-  g_autoptr (FwExec) exec = fw_exec_new (plan, device, NULL, &error);
+  FwExec *exec = fw_exec_new (plan, device, NULL, &error);
   g_assert_no_error (error);
+  g_assert_cmpuint (fw_block_total (), >, before);
+  fw_exec_free (exec);
+  g_assert_cmpuint (fw_block_total (), ==, before);
 }
 
 int
