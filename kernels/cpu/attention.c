@@ -61,11 +61,11 @@ cut_room (const Attention *attention, char *bytes, Room *room)
     { &room->largest, rows }, { &room->sum, rows },
   };
   for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++) {
-    *packed[i].part = bytes + place;
+    *packed[i].part = fw_room_at (bytes, place);
     place += fw_round_up (packed[i].size, 64);
   }
   for (size_t i = 0; i < sizeof floats / sizeof floats[0]; i++) {
-    *floats[i].part = (float *) (void *) (bytes + place);
+    *floats[i].part = fw_room_at (bytes, place);
     place += fw_round_up (floats[i].count * 4, 64);
   }
   return place;

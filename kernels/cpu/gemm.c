@@ -75,8 +75,8 @@ fw_gemm_plan (FwGemm *gemm)
   int64_t partial_bytes = gemm->segments > 1 ? gemm->segments * gemm->batches * gemm->rows * gemm->columns * 4 : 0;
   gemm->worker_bytes = fw_round_up (gemm->a_bytes + c_bytes + (gemm->packed_ahead ? 0 : gemm->panel_bytes), CACHE_LINE);
   gemm->packed = gemm->call->scratch;
-  gemm->workers = gemm->packed + fw_round_up (packed_bytes, CACHE_LINE);
-  gemm->partial = (float *) (void *) (gemm->workers + gemm->worker_bytes * gemm->call->parallel->workers);
+  gemm->workers = fw_room_at (gemm->packed, fw_round_up (packed_bytes, CACHE_LINE));
+  gemm->partial = fw_room_at (gemm->workers, gemm->worker_bytes * gemm->call->parallel->workers);
   return (size_t) (fw_round_up (packed_bytes, CACHE_LINE) + gemm->worker_bytes * gemm->call->parallel->workers + partial_bytes);
 }
 

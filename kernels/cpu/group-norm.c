@@ -44,8 +44,8 @@ plan (GroupNorm *norm, const FwKernelCall *call, bool gradient)
   norm->segments = fw_ceil_div (norm->positions, norm->segment);
   int64_t pairs = norm->samples * norm->segments, per_sample = norm->samples * norm->channels;
   norm->moments = call->scratch;
-  norm->dw = (double *) (norm->moments + pairs * norm->groups);
-  norm->db = norm->dw + norm->channels;
+  norm->dw = fw_room_at (norm->moments, pairs * norm->groups * (int64_t) sizeof *norm->moments);
+  norm->db = fw_room_at (norm->dw, norm->channels * (int64_t) sizeof *norm->dw);
   norm->factor = (float *) (norm->db + norm->channels);
   norm->shift = norm->factor + per_sample;
   norm->keep_dz = norm->shift + per_sample;

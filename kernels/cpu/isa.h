@@ -17,6 +17,13 @@
 #define FW_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define FW_MAX(a, b) ((a) > (b) ? (a) : (b))
 
+/* The room that begins @bytes into @scratch, which is NULL where only sizes are asked for: no pointer may be moved then. */
+static FW_ALWAYS_INLINE void *
+fw_room_at (const void *scratch, int64_t bytes)
+{
+  return (void *) ((uintptr_t) scratch + (uintptr_t) bytes);
+}
+
 /* @count / @unit, rounded up. */
 static FW_ALWAYS_INLINE int64_t
 fw_ceil_div (int64_t count, int64_t unit)

@@ -210,7 +210,7 @@ plan_grad (FwGemm *gemm, GradWeight *grad, const FwKernelCall *call)
                      .rows = dy->dim[dy->rank - 1], .columns = x->dim[x->rank - 1], .depth = grad->rows.rows, .split_depth = true,
                      .operands = grad, .pack_a = grad_pack_a, .pack_b = grad_pack_b, .finish = grad_finish };
   size_t bytes = (size_t) fw_round_up ((int64_t) fw_gemm_plan (gemm), 64);
-  grad->bias_sums = (float *) (void *) ((char *) call->scratch + bytes);
+  grad->bias_sums = fw_room_at (call->scratch, bytes);
   return bytes + (size_t) (FW_MAX (1, gemm->segments) * gemm->rows) * sizeof (float);
 }
 
