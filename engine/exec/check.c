@@ -40,7 +40,8 @@ static const FwValue *
 damaged_operand (const FwGraph *graph, const FwPlanStep *step, const FwKernelCall *call)
 {
   for (guint i = 0; i < step->node->op->n_in; i++) {
-    const FwValue *value = fw_graph_value (graph, step->node->in[i]), *base = value != NULL ? fw_graph_value (graph, value->base) : NULL;
+    const FwValue *value = fw_graph_value (graph, step->node->in[i]);
+    const FwValue *base = value != NULL ? fw_graph_value (graph, value->base) : NULL;
     if (base != NULL && base->producer == NULL && call->in[i].data != NULL && !fw_tensor_is_finite (&call->in[i]))
       return base;
   }
@@ -52,7 +53,8 @@ fw_check_finite (const FwGraph *graph, const FwPlanStep *step, const FwKernelCal
 {
   const FwValue *damaged = damaged_operand (graph, step, call);
   if (damaged != NULL) {
-    g_set_error (error, FW_ERROR, FW_ERROR_NUMERIC, "“%s” holds a number that is not finite; check that its file is not damaged", damaged->name);
+    g_set_error (error, FW_ERROR, FW_ERROR_NUMERIC, "“%s” holds a number that is not finite; check that its file is not damaged",
+                 damaged->name);
     return FALSE;
   }
   step->kernel->run (call);

@@ -32,7 +32,8 @@ fw_infer_attention (FwGraph *graph, FwNode *node)
   for (int i = 0; i < 4; i++)
     if (k.dim[i] != v.dim[i] || (i != 2 && k.dim[i] != q.dim[i]))
       return FALSE;
-  if (k.dim[4] != q.dim[4] || (mask != NULL && (mask->dtype != FW_DTYPE_U8 || mask->rank != 2 || mask->dim[0] != b1 || mask->dim[1] != nk))
+  if (k.dim[4] != q.dim[4]
+      || (mask != NULL && (mask->dtype != FW_DTYPE_U8 || mask->rank != 2 || mask->dim[0] != b1 || mask->dim[1] != nk))
       || (bias != NULL && (bias->rank != 3 || bias->dim[0] != heads || bias->dim[1] != nq || bias->dim[2] != nk)))
     return FALSE;
   FwValue *out = fw_out (graph, node, 0, fw_graph_compute (graph), 5, (gint64[]) { b1, b2, nq, heads, v.dim[4] });
@@ -57,7 +58,8 @@ FwVal
 fw_attention (FwGraph *graph, FwVal q, FwVal k, FwVal v, FwVal mask, FwVal bias, double scale, gboolean causal)
 {
   gboolean flat = fw_layout (graph, q)->rank == 4;
-  FwVal in[] = { with_second_batch (graph, q), with_second_batch (graph, k), with_second_batch (graph, v), mask, fw_dense_rows (graph, bias) };
+  FwVal in[] = { with_second_batch (graph, q), with_second_batch (graph, k), with_second_batch (graph, v), mask,
+                 fw_dense_rows (graph, bias) };
   FwVal out = fw_record (graph, FW_OP (ATTENTION), &(FwAttentionAttributes) { scale, causal }, in, 5);
   if (!flat || out.id == 0)
     return out;

@@ -26,7 +26,8 @@ fw_infer_linear (FwGraph *graph, FwNode *node)
 FwVal
 fw_linear (FwGraph *graph, FwVal x, FwVal w, FwVal bias)
 {
-  return fw_record (graph, FW_OP (LINEAR), &(FwLinearAttributes) { 0 }, (FwVal[]) { fw_dense_rows (graph, x), fw_dense_rows (graph, w), fw_dense_rows (graph, bias) }, 3);
+  FwVal in[] = { fw_dense_rows (graph, x), fw_dense_rows (graph, w), fw_dense_rows (graph, bias) };
+  return fw_record (graph, FW_OP (LINEAR), &(FwLinearAttributes) { 0 }, in, 3);
 }
 
 static double

@@ -80,7 +80,8 @@ check_differences (Check *check, double step, double tolerance)
     g_autofree char *kept = g_strconcat ("grad.", name, NULL), *seed = g_strconcat ("direction of ", name, NULL);
     gint64 count = fw_tensor_count (&fw_graph_named (check->run.graph, name)->layout);
     double *memory = test_run_memory (&check->run, name), analytic = 0, square = 0;
-    g_autofree double *start = g_memdup2 (memory, MAX (count, 1) * sizeof *memory), *direction = test_numbers (seed, FW_DTYPE_F64, count);
+    g_autofree double *start = g_memdup2 (memory, MAX (count, 1) * sizeof *memory);
+    g_autofree double *direction = test_numbers (seed, FW_DTYPE_F64, count);
     gboolean has = fw_graph_named (check->run.graph, kept) != NULL;
     test_run_go (&check->run);
     for (gint64 n = 0; n < count && has; n++) {
@@ -110,7 +111,8 @@ check_same (Check *a, Check *b, double tolerance)
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   double largest = 0;
   for (guint i = 0; i <= a->parameters->len; i++) {
-    g_autofree char *name = i < a->parameters->len ? g_strconcat ("grad.", g_ptr_array_index (a->parameters, i), NULL) : g_strdup ("loss");
+    gboolean is_loss = i == a->parameters->len;
+    g_autofree char *name = is_loss ? g_strdup ("loss") : g_strconcat ("grad.", g_ptr_array_index (a->parameters, i), NULL);
     gboolean has = fw_graph_named (a->run.graph, name) != NULL;
     g_assert_cmpint (has, ==, fw_graph_named (b->run.graph, name) != NULL);
     if (!has)

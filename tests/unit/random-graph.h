@@ -149,7 +149,8 @@ random_linear (RandomGraph *r, FwVal x, const FwTensor *shape)
   switch (random_below (r, 4)) {
   case 0: return random_unary (r, y, NULL);
   case 1: return fw_add (r->graph, random_like (r, y), y);
-  case 2: return fw_gate_residual (r->graph, random_like (r, y), random_weight (r, 1, (gint64[]) { random_below (r, 2) ? n : 1 }), y);
+  case 2: return fw_gate_residual (r->graph, random_like (r, y),
+                                   random_weight (r, 1, (gint64[]) { random_below (r, 2) ? n : 1 }), y);
   default: return y;
   }
 }
@@ -197,7 +198,8 @@ random_attention (RandomGraph *r, FwVal x, const FwTensor *shape)
   FwVal part[3];
   for (int i = 0; i < 3; i++)
     part[i] = fw_reshape_to (r->graph, random_like (r, x), shape->dim[0], shape->dim[1], 1, shape->dim[2]);
-  return fw_reshape (r->graph, fw_attention (r->graph, part[0], part[1], part[2], FW_NONE, FW_NONE, 0.5, random_below (r, 2) != 0), 3, shape->dim);
+  FwVal a = fw_attention (r->graph, part[0], part[1], part[2], FW_NONE, FW_NONE, 0.5, random_below (r, 2) != 0);
+  return fw_reshape (r->graph, a, 3, shape->dim);
 }
 
 /* A small convolution over the last axis as channels, after an enlargement now and then. */
@@ -210,7 +212,8 @@ random_conv (RandomGraph *r, FwVal x, const FwTensor *shape)
   if (random_below (r, 2))
     x = fw_upsample (r->graph, x, 1, 2, 2);
   FwVal w = random_weight (r, 5, (gint64[]) { 2, shape->dim[2], 1, 3, 3 });
-  x = fw_conv (r->graph, x, w, FW_NONE, &(FwConvAttributes) { .stride = { 1, 1, 1 }, .pad_front = { 0, 1, 1 }, .pad_back = { 0, 1, 1 } });
+  const FwConvAttributes attributes = { .stride = { 1, 1, 1 }, .pad_front = { 0, 1, 1 }, .pad_back = { 0, 1, 1 } };
+  x = fw_conv (r->graph, x, w, FW_NONE, &attributes);
   return fw_reshape_to (r->graph, x, fw_dim (r->graph, x, 2), fw_dim (r->graph, x, 3), 2);
 }
 
@@ -228,7 +231,8 @@ random_moved (RandomGraph *r, FwVal x, const FwTensor *shape)
     }
     return fw_pad (r->graph, x, before, dim);
   }
-  default: return fw_reduce (r->graph, random_below (r, 2) ? FW_REDUCE_SUM : FW_REDUCE_MEAN, x, 1u << random_below (r, shape->rank));
+  default: return fw_reduce (r->graph, random_below (r, 2) ? FW_REDUCE_SUM : FW_REDUCE_MEAN, x,
+                             1u << random_below (r, shape->rank));
   }
 }
 
@@ -239,7 +243,8 @@ random_gated (RandomGraph *r, FwVal x, const FwTensor *shape)
 }
 
 static const RandomRecord random_records[] = {
-  random_unary, random_unary, random_binary, random_binary, random_permute, random_reshape, random_slice, random_concat, random_concat,
+  random_unary, random_unary, random_binary, random_binary, random_permute, random_reshape, random_slice, random_concat,
+  random_concat,
   random_linear, random_linear, random_norm, random_product, random_attention, random_conv, random_moved, random_gated,
 };
 

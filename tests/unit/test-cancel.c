@@ -15,8 +15,10 @@ full_width_layer (FwDtype compute)
   FwStditConfig config = fw_stdit_default;
   config.depth = 1;
   FwGraph *graph = fw_graph_new (compute);
-  FwVal x = fw_external (graph, "x", FW_DTYPE_F32, SHAPE (1, 4, 16, 32, 32)), t = fw_external (graph, "t", FW_DTYPE_F32, SHAPE (1));
-  FwVal y = fw_external (graph, "y", FW_DTYPE_F32, SHAPE (1, 120, 4096)), mask = fw_external (graph, "mask", FW_DTYPE_U8, SHAPE (1, 120));
+  FwVal x = fw_external (graph, "x", FW_DTYPE_F32, SHAPE (1, 4, 16, 32, 32));
+  FwVal t = fw_external (graph, "t", FW_DTYPE_F32, SHAPE (1));
+  FwVal y = fw_external (graph, "y", FW_DTYPE_F32, SHAPE (1, 120, 4096));
+  FwVal mask = fw_external (graph, "mask", FW_DTYPE_U8, SHAPE (1, 120));
   fw_keep (graph, "out", fw_stdit (graph, &config, x, t, y, mask));
   fw_rewrite_forward (graph);
   fw_rewrite_final (graph);

@@ -197,6 +197,8 @@ test_steady (void)
   fw_keep (graph, "y", fw_add (graph, x, fw_softmax (graph, text)));
   test_run_init (&run, graph, device);
   g_assert_cmpuint (run.plan->n_prologue, ==, 1);
+  g_assert_cmpuint (run.plan->slab_bytes, ==, 64); /* the sum; what lasts lies elsewhere */
+  g_assert_cmpuint (run.plan->persistent_bytes, ==, 64);
   float *texts = test_run_memory (&run, "text"), *numbers = test_run_memory (&run, "x"), other[] = { 1, 2, 3, 4 };
   softmax_runs = 0;
   for (int step = 0; step < 3; step++) {
@@ -205,7 +207,8 @@ test_steady (void)
   }
   g_assert_cmpuint (softmax_runs, ==, 1);
   double share = test_run_result (&run, "y", 0) - 2;
-  g_assert_cmpfloat_with_epsilon (share, exp (texts[0]) / (exp (texts[0]) + exp (texts[1]) + exp (texts[2]) + exp (texts[3])), 1e-6);
+  g_assert_cmpfloat_with_epsilon (share, exp (texts[0]) / (exp (texts[0]) + exp (texts[1]) + exp (texts[2]) + exp (texts[3])),
+                                  1e-6);
   fw_exec_bind (run.exec, "x", other); /* not steady */
   test_run_go (&run);
   g_assert_cmpuint (softmax_runs, ==, 1);
@@ -237,10 +240,14 @@ training_graph (FwDtype compute)
     .caption_channels = 32, .model_max_length = 8, .space_scale = 1, .time_scale = 1,
   };
   FwGraph *graph = fw_graph_new (compute);
-  FwVal x = fw_external (graph, "x", FW_DTYPE_F32, SHAPE (2, 4, 4, 16, 16)), t = fw_external (graph, "t", FW_DTYPE_F32, SHAPE (2));
-  FwVal text = fw_external (graph, "text", FW_DTYPE_F32, SHAPE (2, 8, 32)), mask = fw_external (graph, "mask", FW_DTYPE_U8, SHAPE (2, 8));
-  FwVal y = fw_stdit (graph, &config, x, t, text, mask), loss = fw_reduce (graph, FW_REDUCE_MEAN, fw_unary (graph, FW_FN_SQUARE, y), ~0u);
-  static const char *const names[] = { "blocks.0.attn.qkv.weight", "blocks.0.mlp.fc1.bias", "blocks.0.scale_shift_table", "x_embedder.proj.weight" };
+  FwVal x = fw_external (graph, "x", FW_DTYPE_F32, SHAPE (2, 4, 4, 16, 16));
+  FwVal t = fw_external (graph, "t", FW_DTYPE_F32, SHAPE (2));
+  FwVal text = fw_external (graph, "text", FW_DTYPE_F32, SHAPE (2, 8, 32));
+  FwVal mask = fw_external (graph, "mask", FW_DTYPE_U8, SHAPE (2, 8));
+  FwVal y = fw_stdit (graph, &config, x, t, text, mask);
+  FwVal loss = fw_reduce (graph, FW_REDUCE_MEAN, fw_unary (graph, FW_FN_SQUARE, y), ~0u);
+  static const char *const names[] = { "blocks.0.attn.qkv.weight", "blocks.0.mlp.fc1.bias", "blocks.0.scale_shift_table",
+                                       "x_embedder.proj.weight" };
   FwVal weights[G_N_ELEMENTS (names)], gradients[G_N_ELEMENTS (names)];
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     weights[i] = (FwVal) { fw_graph_named (graph, names[i])->id };
@@ -465,7 +472,9 @@ test_watchdog_statistics (void)
   g_auto (TestRun) run = { NULL };
   g_autoptr (GError) error = NULL;
   FwGraph *graph = fw_graph_new (FW_DTYPE_F32);
-  FwVal q = fw_external (graph, "q", FW_DTYPE_F32, SHAPE (1, 3, 1, 4)), mask = fw_external (graph, "mask", FW_DTYPE_U8, SHAPE (1, 3)), gradient;
+  FwVal q = fw_external (graph, "q", FW_DTYPE_F32, SHAPE (1, 3, 1, 4));
+  FwVal mask = fw_external (graph, "mask", FW_DTYPE_U8, SHAPE (1, 3));
+  FwVal gradient;
   FwVal a = fw_attention (graph, q, q, q, mask, FW_NONE, 1, FALSE);
   fw_gradient (graph, fw_reduce (graph, FW_REDUCE_SUM, a, ~0u), &q, 1, FALSE, &gradient);
   fw_keep (graph, "gradient", gradient);

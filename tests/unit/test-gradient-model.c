@@ -38,7 +38,8 @@ record_stdit (FwGraph *graph, GPtrArray *parameters)
     .in_channels = 2, .hidden_size = 8, .depth = 2, .num_heads = 2, .mlp_ratio = 2, .patch_size = { 1, 2, 2 },
     .caption_channels = 6, .model_max_length = 4, .space_scale = 1, .time_scale = 1,
   };
-  FwVal x = check_parameter (graph, parameters, "x", SHAPE (2, 2, 2, 4, 6)), y = check_parameter (graph, parameters, "y", SHAPE (2, 4, 6));
+  FwVal x = check_parameter (graph, parameters, "x", SHAPE (2, 2, 2, 4, 6));
+  FwVal y = check_parameter (graph, parameters, "y", SHAPE (2, 4, 6));
   FwVal t = fw_external (graph, "t", FW_DTYPE_F64, SHAPE (2)), mask = fw_external (graph, "mask", FW_DTYPE_U8, SHAPE (2, 4));
   return fw_stdit (graph, &config, x, t, y, mask);
 }
@@ -50,12 +51,14 @@ record_t5 (FwGraph *graph, GPtrArray *parameters)
     .vocab_size = TEST_IDS, .d_model = 6, .d_kv = 4, .d_ff = 10, .num_layers = 2, .num_heads = 2, .relative_buckets = 8,
     .relative_max_distance = 16, .epsilon = 1e-3,
   };
-  FwVal ids = fw_external (graph, "ids", FW_DTYPE_I32, SHAPE (2, 7)), mask = fw_external (graph, "mask", FW_DTYPE_U8, SHAPE (2, 7));
+  FwVal ids = fw_external (graph, "ids", FW_DTYPE_I32, SHAPE (2, 7));
+  FwVal mask = fw_external (graph, "mask", FW_DTYPE_U8, SHAPE (2, 7));
   return fw_t5_encoder (graph, &config, ids, mask);
 }
 
 static const FwSdVaeConfig vae_config = {
-  .in_channels = 3, .latent_channels = 2, .layers_per_block = 1, .norm_groups = 2, .n_levels = 2, .channels = { 4, 6 }, .scaling_factor = 1,
+  .in_channels = 3, .latent_channels = 2, .layers_per_block = 1, .norm_groups = 2, .n_levels = 2, .channels = { 4, 6 },
+  .scaling_factor = 1,
 };
 
 static FwVal
@@ -87,8 +90,10 @@ record_loss (FwGraph *graph, GPtrArray *parameters)
   FwVal table = fw_constant (graph, "rows", FW_DTYPE_F32, SHAPE (batch, FW_LOSS_COLUMNS), rows);
   FwVal signal = fw_constant (graph, "signal", FW_DTYPE_F64, SHAPE (batch, 1, 1, 1, 1), kept);
   FwVal share = fw_constant (graph, "share", FW_DTYPE_F64, SHAPE (batch, 1, 1, 1, 1), lost);
-  FwVal x0 = fw_external (graph, "x0", FW_DTYPE_F64, SHAPE (batch, 2, 1, 2, 3)), noise = fw_external (graph, "noise", FW_DTYPE_F64, SHAPE (batch, 2, 1, 2, 3));
-  FwVal guess = fw_add (graph, noise, fw_affine (graph, fw_external (graph, "miss", FW_DTYPE_F64, SHAPE (batch, 2, 1, 2, 3)), 0.1, 0));
+  FwVal x0 = fw_external (graph, "x0", FW_DTYPE_F64, SHAPE (batch, 2, 1, 2, 3));
+  FwVal noise = fw_external (graph, "noise", FW_DTYPE_F64, SHAPE (batch, 2, 1, 2, 3));
+  FwVal miss = fw_external (graph, "miss", FW_DTYPE_F64, SHAPE (batch, 2, 1, 2, 3));
+  FwVal guess = fw_add (graph, noise, fw_affine (graph, miss, 0.1, 0));
   FwVal logits = check_parameter (graph, parameters, "logits", SHAPE (batch, 2, 1, 2, 3));
   FwVal xt = fw_add (graph, fw_mul (graph, x0, signal), fw_mul (graph, noise, share));
   FwDiffusionLoss loss = fw_diffusion_loss (graph, fw_concat (graph, 1, (FwVal[]) { guess, logits }, 2), x0, noise, xt, table);
@@ -161,7 +166,8 @@ test_checkpoint (gconstpointer network)
     init (&kept, network, flags, device);
     init (&again, network, flags | CHECK_CHECKPOINT, device);
     check_same (&kept, &again, 0);
-    g_test_message ("slab %" G_GSIZE_FORMAT " bytes, recomputing %" G_GSIZE_FORMAT "; %.3g and %.3g MFLOP", kept.run.plan->slab_bytes,
+    g_test_message ("slab %" G_GSIZE_FORMAT " bytes, recomputing %" G_GSIZE_FORMAT "; %.3g and %.3g MFLOP",
+                    kept.run.plan->slab_bytes,
                     again.run.plan->slab_bytes, kept.run.plan->flops / 1e6, again.run.plan->flops / 1e6);
     g_assert_cmpuint (again.run.plan->slab_bytes, <, kept.run.plan->slab_bytes);
     g_assert_cmpfloat (again.run.plan->flops, >, kept.run.plan->flops);
@@ -175,7 +181,9 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (networks); i++) {
     const struct { const char *name; void (*test) (gconstpointer); gboolean wanted; } tests[] = {
-      { "differences", test_differences, TRUE }, { "fused", test_fused, TRUE }, { "checkpoint", test_checkpoint, networks[i].segments },
+      { "differences", test_differences, TRUE },
+      { "fused", test_fused, TRUE },
+      { "checkpoint", test_checkpoint, networks[i].segments },
     };
     for (guint t = 0; t < G_N_ELEMENTS (tests); t++) {
       g_autofree char *path = g_strdup_printf ("/gradient/%s/%s", networks[i].name, tests[t].name);

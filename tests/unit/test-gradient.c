@@ -85,7 +85,8 @@ ROW (softmax, fw_softmax (G, P (2, 5)))
 ROW (cross_entropy, fw_cross_entropy (G, P (6, 4), IDS ("labels", 6)))
 ROW (linear, fw_linear (G, P (2, 3, 4), P (5, 4), P (5)))
 ROW (linear_no_bias, fw_linear (G, P (2, 4), P (5, 4), FW_NONE))
-ROW (linear_turned, fw_linear (G, fw_permute_to (G, P (4, 3), 1, 0), fw_permute_to (G, P (4, 5), 1, 0), fw_select (G, P (5, 2), 1, 1)))
+ROW (linear_turned, fw_linear (G, fw_permute_to (G, P (4, 3), 1, 0), fw_permute_to (G, P (4, 5), 1, 0),
+                               fw_select (G, P (5, 2), 1, 1)))
 ROW (linear_vector, fw_linear (G, P (4), P (5, 4), P (5)))
 ROW (matmul, fw_matmul (G, P (2, 3, 4), P (2, 4, 5), 0.7))
 ROW (matmul_turned, fw_matmul (G, fw_permute_to (G, P (4, 3), 1, 0), P (4, 5), 1))
@@ -225,17 +226,20 @@ row_concat_of_one_value (Recording *r)
 
 static const Row rows[] = {
 #define NAMED(name) { #name, row_##name }
-  NAMED (reshape), NAMED (reshape_of_view), NAMED (permute), NAMED (slice), NAMED (select), NAMED (identity), NAMED (neg), NAMED (exp),
+  NAMED (reshape), NAMED (reshape_of_view), NAMED (permute), NAMED (slice), NAMED (select), NAMED (identity), NAMED (neg),
+  NAMED (exp),
   NAMED (log), NAMED (sqrt), NAMED (square), NAMED (abs), NAMED (reciprocal), NAMED (tanh), NAMED (sigmoid), NAMED (silu),
   NAMED (gelu_tanh), NAMED (gelu_erf), NAMED (quick_gelu), NAMED (relu), NAMED (sin), NAMED (cos), NAMED (affine), NAMED (clamp),
   NAMED (add), NAMED (add_broadcast), NAMED (sub_broadcast), NAMED (mul_broadcast), NAMED (div_broadcast), NAMED (gated),
   NAMED (gate_residual), NAMED (gate_residual_rank), NAMED (gate_residual_scalar), NAMED (modulate), NAMED (contiguous),
   NAMED (reduce_sum), NAMED (reduce_mean), NAMED (softmax), NAMED (cross_entropy), NAMED (linear), NAMED (linear_no_bias),
-  NAMED (linear_turned), NAMED (linear_vector), NAMED (matmul), NAMED (matmul_turned), NAMED (attention), NAMED (attention_causal),
+  NAMED (linear_turned), NAMED (linear_vector), NAMED (matmul), NAMED (matmul_turned), NAMED (attention),
+  NAMED (attention_causal),
   NAMED (attention_two_batches), NAMED (upsample), NAMED (layer_norm), NAMED (layer_norm_affine), NAMED (rms_norm),
   NAMED (group_norm), NAMED (embedding), NAMED (concat), NAMED (pad), NAMED (conv), NAMED (conv_strided), NAMED (conv_causal),
   NAMED (conv_enlarged), NAMED (fused_activation), NAMED (fused_modulation), NAMED (unlike_modulation), NAMED (fused_enlargement),
-  NAMED (fused_residual), NAMED (qkv), NAMED (used_twice), NAMED (slices_with_gaps), NAMED (slices_overlapping), NAMED (slices_summed),
+  NAMED (fused_residual), NAMED (qkv), NAMED (used_twice), NAMED (slices_with_gaps), NAMED (slices_overlapping),
+  NAMED (slices_summed),
   NAMED (slice_twice), NAMED (slices_and_whole), NAMED (concat_of_one_value),
 #undef NAMED
 };
@@ -280,11 +284,14 @@ test_complete (void)
 static FwVal
 record_unused (FwGraph *graph, GPtrArray *parameters, gconstpointer data)
 {
-  FwVal used = check_parameter (graph, parameters, "used", SHAPE (3)), unused = check_parameter (graph, parameters, "unused", SHAPE (4));
-  FwVal behind = check_parameter (graph, parameters, "behind", SHAPE (3)), index = check_parameter (graph, parameters, "time", SHAPE (3));
+  FwVal used = check_parameter (graph, parameters, "used", SHAPE (3));
+  FwVal unused = check_parameter (graph, parameters, "unused", SHAPE (4));
+  FwVal behind = check_parameter (graph, parameters, "behind", SHAPE (3));
+  FwVal index = check_parameter (graph, parameters, "time", SHAPE (3));
   fw_unary (graph, FW_FN_EXP, unused);
   FwVal steps = fw_reduce (graph, FW_REDUCE_SUM, fw_sinusoid (graph, index, 2, 10, FW_DTYPE_F64), 2);
-  FwVal y = fw_mul (graph, used, fw_add (graph, fw_detach (graph, fw_unary (graph, FW_FN_SIN, behind)), fw_reshape_to (graph, steps, 3)));
+  FwVal y = fw_mul (graph, used, fw_add (graph, fw_detach (graph, fw_unary (graph, FW_FN_SIN, behind)),
+                                         fw_reshape_to (graph, steps, 3)));
   return fw_reduce (graph, FW_REDUCE_SUM, y, 1);
 }
 
@@ -301,7 +308,8 @@ test_unused (void)
   test_run_go (&check.run);
   const double *behind = test_run_memory (&check.run, "behind"), *time = test_run_memory (&check.run, "time");
   for (int i = 0; i < 3; i++)
-    g_assert_cmpfloat_with_epsilon (test_run_result (&check.run, "grad.used", i), sin (behind[i]) + cos (time[i]) + sin (time[i]), 1e-12);
+    g_assert_cmpfloat_with_epsilon (test_run_result (&check.run, "grad.used", i),
+                                    sin (behind[i]) + cos (time[i]) + sin (time[i]), 1e-12);
 }
 
 /* The gradient of a value in the middle, of the loss by itself, and of one parameter asked for twice. */
@@ -334,8 +342,11 @@ static void
 test_dtype (void)
 {
   g_autoptr (FwGraph) graph = fw_graph_new (FW_DTYPE_BF16);
-  FwVal flat = fw_external (graph, "flat", FW_DTYPE_F32, SHAPE (24)), x = fw_external (graph, "x", FW_DTYPE_F32, SHAPE (4, 3)), gradient;
-  FwVal position = fw_reshape_to (graph, fw_slice (graph, flat, 0, 0, 12), 4, 3), w = fw_reshape_to (graph, fw_slice (graph, flat, 0, 12, 12), 4, 3);
+  FwVal flat = fw_external (graph, "flat", FW_DTYPE_F32, SHAPE (24));
+  FwVal x = fw_external (graph, "x", FW_DTYPE_F32, SHAPE (4, 3));
+  FwVal gradient;
+  FwVal position = fw_reshape_to (graph, fw_slice (graph, flat, 0, 0, 12), 4, 3);
+  FwVal w = fw_reshape_to (graph, fw_slice (graph, flat, 0, 12, 12), 4, 3);
   FwVal y = fw_linear (graph, fw_cast (graph, fw_add (graph, x, position), FW_DTYPE_BF16), w, FW_NONE);
   FwVal loss = fw_reduce (graph, FW_REDUCE_SUM, fw_unary (graph, FW_FN_SQUARE, y), 3);
   fw_gradient (graph, fw_reshape_to (graph, loss, 1), &flat, 1, FALSE, &gradient);

@@ -137,7 +137,8 @@ train (GString *digest, gconstpointer data, GError **error)
   for (guint step = 0; step < 2; step++) {
     double loss, norm;
     fw_exec_bind (fw_trainer_exec (trainer, step), "x", x);
-    if (!fw_trainer_accumulate (trainer, step, 2, &loss, NULL, error) || !fw_trainer_accumulate (trainer, step, 2, &loss, NULL, error)
+    if (!fw_trainer_accumulate (trainer, step, 2, &loss, NULL, error)
+        || !fw_trainer_accumulate (trainer, step, 2, &loss, NULL, error)
         || !fw_trainer_update (trainer, step + 1, 0.1, 0.5, &norm, error))
       return FALSE;
   }
@@ -184,11 +185,13 @@ run_network (const Generate *generate, FwWeights *weights, GString *digest, GErr
 {
   g_autoptr (FwGraph) graph = fw_graph_new (FW_DTYPE_F32);
   fw_graph_set_weights (graph, fw_weights_source (weights));
-  FwVal y = fw_external (graph, "x", FW_DTYPE_F32, SHAPE (3, 4)), state = fw_persistent (graph, "state", FW_DTYPE_F32, SHAPE (12));
+  FwVal y = fw_external (graph, "x", FW_DTYPE_F32, SHAPE (3, 4));
+  FwVal state = fw_persistent (graph, "state", FW_DTYPE_F32, SHAPE (12));
   static const char *const names[] = { "a.weight", "b.weight", "c.weight" };
   for (int i = 0; i < 3; i++)
     y = fw_unary (graph, FW_FN_TANH, fw_linear (graph, y, fw_weight (graph, names[i], SHAPE (4, 4)), FW_NONE));
-  fw_ema (graph, state, fw_reshape_to (graph, y, 12), fw_constant (graph, "decay", FW_DTYPE_F32, SHAPE (1), &(const float) { 0.5f }));
+  FwVal decay = fw_constant (graph, "decay", FW_DTYPE_F32, SHAPE (1), &(const float) { 0.5f });
+  fw_ema (graph, state, fw_reshape_to (graph, y, 12), decay);
   fw_keep (graph, "y", y);
   g_autoptr (FwPlan) plan = fw_plan_new (graph, generate->device, error);
   g_autoptr (FwExec) exec = plan != NULL ? fw_exec_new (plan, generate->device, NULL, error) : NULL;
@@ -363,7 +366,8 @@ test_writer_failures (void)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *folder = new_folder (), *path = g_build_filename (folder, "file", NULL);
-  g_autofree char *below = g_build_filename (folder, "file", "below", NULL), *missing = g_build_filename (folder, "missing", "file", NULL);
+  g_autofree char *below = g_build_filename (folder, "file", "below", NULL);
+  g_autofree char *missing = g_build_filename (folder, "missing", "file", NULL);
   g_autofree char *taken = g_build_filename (folder, "folder", NULL);
   g_assert_true (fw_file_write (path, "old", 3, &error));
   g_assert_cmpint (g_mkdir (taken, 0700), ==, 0);
@@ -423,7 +427,9 @@ static void
 test_reading (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *folder = new_folder (), *path = g_build_filename (folder, "file", NULL), *fifo = g_build_filename (folder, "fifo", NULL);
+  g_autofree char *folder = new_folder ();
+  g_autofree char *path = g_build_filename (folder, "file", NULL);
+  g_autofree char *fifo = g_build_filename (folder, "fifo", NULL);
   g_autofree char *missing = g_build_filename (folder, "missing", NULL);
   g_assert_true (fw_file_write (path, "1234", 4, &error));
   g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);

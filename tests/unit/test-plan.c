@@ -49,7 +49,8 @@ test_pack (void)
       highest = MAX (highest, blocks[i].offset + blocks[i].bytes);
       for (guint j = 0; j < i; j++)
         if (blocks[i].first <= blocks[j].last && blocks[j].first <= blocks[i].last)
-          g_assert_true (blocks[i].offset + blocks[i].bytes <= blocks[j].offset || blocks[j].offset + blocks[j].bytes <= blocks[i].offset);
+          g_assert_true (blocks[i].offset + blocks[i].bytes <= blocks[j].offset
+                         || blocks[j].offset + blocks[j].bytes <= blocks[i].offset);
     }
     g_assert_cmpuint (slab, ==, highest);
     double ratio = (double) slab / (double) most_alive (blocks, n, STEPS);
@@ -66,7 +67,8 @@ test_pack (void)
 static void
 test_pack_edges (void)
 {
-  FwInterval none[1], same[3] = { { 0, 0, 64, 9 }, { 1, 1, 64, 9 }, { 2, 2, 64, 9 } }, zero[2] = { { 0, 1, 0, 9 }, { 0, 1, 1, 9 } };
+  FwInterval none[1], same[3] = { { 0, 0, 64, 9 }, { 1, 1, 64, 9 }, { 2, 2, 64, 9 } };
+  FwInterval zero[2] = { { 0, 1, 0, 9 }, { 0, 1, 1, 9 } };
   g_assert_cmpuint (fw_pack (none, 0), ==, 0);
   g_assert_cmpuint (fw_pack (same, 3), ==, 64);
   g_assert_cmpuint (fw_pack (zero, 2), ==, 64);
@@ -205,7 +207,8 @@ test_dead (void)
   fw_reshape_to (graph, dead, 10, 100);
   fw_keep (graph, "y", y);
   /* what changes memory that outlives the run is needed without being read */
-  FwVal state = fw_persistent (graph, "state", FW_DTYPE_F32, SHAPE (4)), decay = fw_external (graph, "decay", FW_DTYPE_F32, SHAPE (1));
+  FwVal state = fw_persistent (graph, "state", FW_DTYPE_F32, SHAPE (4));
+  FwVal decay = fw_external (graph, "decay", FW_DTYPE_F32, SHAPE (1));
   fw_ema (graph, state, y, decay);
   test_run_init (&run, graph, device);
   g_assert_cmpuint (run.plan->n_steps, ==, 2);
@@ -245,7 +248,8 @@ test_kept_whole (void)
   g_auto (TestRun) run = { NULL };
   FwGraph *graph = fw_graph_new (FW_DTYPE_F32);
   FwVal x = fw_external (graph, "x", FW_DTYPE_F32, SHAPE (64)), later = x;
-  fw_keep (graph, "whole", fw_concat (graph, 0, (FwVal[]) { fw_unary (graph, FW_FN_NEG, x), fw_unary (graph, FW_FN_SQUARE, x) }, 2));
+  FwVal parts[] = { fw_unary (graph, FW_FN_NEG, x), fw_unary (graph, FW_FN_SQUARE, x) };
+  fw_keep (graph, "whole", fw_concat (graph, 0, parts, 2));
   for (int i = 0; i < 4; i++)
     later = fw_softmax (graph, fw_reduce (graph, FW_REDUCE_SUM, fw_concat (graph, 0, (FwVal[]) { later, later }, 2), 0));
   fw_keep (graph, "later", later);
@@ -364,7 +368,9 @@ place_slice (FwGraph *graph, FwVal x, FwVal y)
 static FwVal
 place_dense_reader (FwGraph *graph, FwVal x, FwVal y)
 {
-  FwVal part = neg (graph, x), w = fw_external (graph, "w", FW_DTYPE_F32, SHAPE (6)), b = fw_external (graph, "b", FW_DTYPE_F32, SHAPE (6));
+  FwVal part = neg (graph, x);
+  FwVal w = fw_external (graph, "w", FW_DTYPE_F32, SHAPE (6));
+  FwVal b = fw_external (graph, "b", FW_DTYPE_F32, SHAPE (6));
   fw_keep (graph, "norm", fw_group_norm (graph, part, w, b, 2, 1e-3));
   return fw_concat (graph, 1, (FwVal[]) { part, neg (graph, y) }, 2);
 }
@@ -377,8 +383,10 @@ place_empty (FwGraph *graph, FwVal x, FwVal y)
 
 static const Placement placements[] = {
   { "rows", place_rows, 0 }, { "columns", place_columns, 0 }, { "nested", place_nested, 0 }, { "permuted", place_permuted, 0 },
-  { "transposed", place_transposed, 1 }, { "reshaped", place_reshaped, 1 }, { "crossing", place_crossing, 1 }, { "twice", place_twice, 1 }, { "in two", place_in_two, 1 },
-  { "input", place_input, 1 }, { "slice", place_slice, 1 }, { "dense reader", place_dense_reader, 1 }, { "empty", place_empty, 0 },
+  { "transposed", place_transposed, 1 }, { "reshaped", place_reshaped, 1 }, { "crossing", place_crossing, 1 },
+  { "twice", place_twice, 1 }, { "in two", place_in_two, 1 },
+  { "input", place_input, 1 }, { "slice", place_slice, 1 }, { "dense reader", place_dense_reader, 1 },
+  { "empty", place_empty, 0 },
 };
 
 static FwGraph *

@@ -72,7 +72,8 @@ wait_until_all (void *context, int64_t begin, int64_t end, int worker)
 {
   atomic_int *arrived = context;
   atomic_fetch_add (arrived, 1);
-  for (gint64 limit = g_get_monotonic_time () + 20 * G_USEC_PER_SEC; atomic_load (arrived) < 3 && g_get_monotonic_time () < limit;)
+  gint64 limit = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+  while (atomic_load (arrived) < 3 && g_get_monotonic_time () < limit)
     sched_yield ();
 }
 

@@ -114,7 +114,8 @@ modulation_by_its_own_factor (FwGraph *graph)
 static FwVal
 convolution (FwGraph *graph, FwVal x)
 {
-  return fw_conv (graph, x, IN ("w", 3, 2, 1, 3, 3), IN ("b", 3), &(FwConvAttributes) { .stride = { 1, 1, 1 }, .pad_front = { 0, 1, 1 } });
+  return fw_conv (graph, x, IN ("w", 3, 2, 1, 3, 3), IN ("b", 3),
+                  &(FwConvAttributes) { .stride = { 1, 1, 1 }, .pad_front = { 0, 1, 1 } });
 }
 
 static FwVal

@@ -22,7 +22,8 @@ static FwVal
 record_loss (FwGraph *graph, guint variant, gpointer data)
 {
   gint64 rows = batches[variant];
-  FwVal x = fw_external (graph, "x", FW_DTYPE_F32, SHAPE (rows, WIDTH)), y = fw_external (graph, "y", FW_DTYPE_F32, SHAPE (rows, 2));
+  FwVal x = fw_external (graph, "x", FW_DTYPE_F32, SHAPE (rows, WIDTH));
+  FwVal y = fw_external (graph, "y", FW_DTYPE_F32, SHAPE (rows, 2));
   FwVal w = fw_weight (graph, "first.weight", SHAPE (7, WIDTH)), b = fw_weight (graph, "first.bias", SHAPE (7));
   FwVal hidden = fw_unary (graph, FW_FN_GELU_TANH, fw_linear (graph, x, w, b));
   FwVal out = fw_linear (graph, hidden, fw_weight (graph, "second.weight", SHAPE (2, 7)), FW_NONE);
@@ -162,7 +163,10 @@ test_adamw (void)
   setup_init (&probe, &usual, device);
   gint64 size = setup.size;
   gsize bytes = (gsize) size * sizeof (float);
-  g_autofree double *p = g_new0 (double, size), *m = g_new0 (double, size), *v = g_new0 (double, size), *e = g_new0 (double, size);
+  g_autofree double *p = g_new0 (double, size);
+  g_autofree double *m = g_new0 (double, size);
+  g_autofree double *v = g_new0 (double, size);
+  g_autofree double *e = g_new0 (double, size);
   for (gint64 i = 0; i < size; i++)
     e[i] = p[i] = fw_trainer_array (setup.trainer, FW_TRAINER_WEIGHTS)[i];
   for (int step = 1; step <= 5; step++) {
@@ -186,7 +190,8 @@ test_adamw (void)
       p[i] -= rate / (1 - pow (0.9, step)) * m[i] / (sqrt (v[i]) / sqrt (1 - pow (0.99, step)) + settings.adamw.epsilon);
       e[i] = decay * e[i] + (1 - decay) * p[i];
     }
-    const float *weights = fw_trainer_array (setup.trainer, FW_TRAINER_WEIGHTS), *average = fw_trainer_array (setup.trainer, FW_TRAINER_EMA);
+    const float *weights = fw_trainer_array (setup.trainer, FW_TRAINER_WEIGHTS);
+    const float *average = fw_trainer_array (setup.trainer, FW_TRAINER_EMA);
     for (gint64 i = 0; i < size; i++) {
       g_assert_cmpfloat_with_epsilon (weights[i], p[i], 2e-6);
       g_assert_cmpfloat_with_epsilon (average[i], e[i], 2e-6);
@@ -274,7 +279,8 @@ test_cancelled (void)
   accumulate (&undisturbed, 1);
   g_assert_cmpfloat (update (&setup, 1, 0.01, 0.5), ==, update (&undisturbed, 1, 0.01, 0.5));
   gsize bytes = (gsize) setup.size * sizeof (float);
-  g_assert_cmpmem (fw_trainer_array (setup.trainer, FW_TRAINER_WEIGHTS), bytes, fw_trainer_array (undisturbed.trainer, FW_TRAINER_WEIGHTS), bytes);
+  g_assert_cmpmem (fw_trainer_array (setup.trainer, FW_TRAINER_WEIGHTS), bytes,
+                   fw_trainer_array (undisturbed.trainer, FW_TRAINER_WEIGHTS), bytes);
 }
 
 static FwVal
@@ -317,7 +323,8 @@ test_parameters (void)
   g_auto (Setup) setup = { NULL };
   setup_init (&setup, &usual, device);
   const FwParameters *parameters = fw_trainer_parameters (setup.trainer);
-  static const struct { const char *name; gint64 count; } want[] = { { "first.weight", 7 * WIDTH }, { "first.bias", 7 }, { "second.weight", 14 }, { "unused", 3 } };
+  static const struct { const char *name; gint64 count; } want[] = { { "first.weight", 7 * WIDTH }, { "first.bias", 7 },
+                                                                     { "second.weight", 14 }, { "unused", 3 } };
   gint64 end = 0;
   g_assert_cmpuint (fw_parameters_count (parameters), ==, G_N_ELEMENTS (want));
   for (guint i = 0; i < G_N_ELEMENTS (want); i++) {
@@ -349,7 +356,8 @@ test_state (void)
   enum { STEPS = 6 };
   g_autoptr (GError) error = NULL;
   g_autoptr (FwDevice) device = test_device (NULL, 1), other = test_device (NULL, 2);
-  g_autofree char *folder = g_dir_make_tmp ("framewright-trainer-XXXXXX", &error), *state = g_build_filename (folder, "state", NULL);
+  g_autofree char *folder = g_dir_make_tmp ("framewright-trainer-XXXXXX", &error);
+  g_autofree char *state = g_build_filename (folder, "state", NULL);
   g_autofree char *path = g_build_filename (state, "stage.safetensors", NULL);
   g_mkdir (state, 0700);
   FwTrainRecipe recipe = { .precision = "fp32", .seed = 1 }, another = { .precision = "fp32", .seed = 2 };
@@ -395,7 +403,8 @@ test_state (void)
   g_assert_true (fw_file_write (path, text, length / 2, &error));
   g_assert_false (fw_train_state_load (&context, &stage, second.trainer, &loaded, &error));
   g_assert_error (error, FW_ERROR, FW_ERROR_FORMAT);
-  g_assert_cmpmem (fw_trainer_array (second.trainer, FW_TRAINER_WEIGHTS), bytes, fw_trainer_array (straight.trainer, FW_TRAINER_WEIGHTS), bytes);
+  g_assert_cmpmem (fw_trainer_array (second.trainer, FW_TRAINER_WEIGHTS), bytes,
+                   fw_trainer_array (straight.trainer, FW_TRAINER_WEIGHTS), bytes);
   fw_train_state_remove (&context, &stage);
   g_assert_false (fw_train_state_exists (&context, &stage));
   json_object_unref (stage.json);
@@ -430,7 +439,9 @@ test_diffusion_loss (void)
   fw_keep (graph, "gradient", gradient);
   test_run_init (&run, graph, device);
 
-  double *outputs = test_run_memory (&run, "output"), *xts = test_run_memory (&run, "xt"), *table = test_run_memory (&run, "rows");
+  double *outputs = test_run_memory (&run, "output");
+  double *xts = test_run_memory (&run, "xt");
+  double *table = test_run_memory (&run, "rows");
   double *clean = test_run_memory (&run, "x0"), *noises = test_run_memory (&run, "noise"), total = 0;
   for (int s = 0; s < SAMPLES; s++) {
     int t = index[s];
