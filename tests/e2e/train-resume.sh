@@ -96,6 +96,10 @@ prompt_answer () { # NAME COMMAND...: an interrupt, tried up to five times until
   check "$name (${answers# } ms)" test "$answer" -le 200
 }
 
+interrupt kept 500 --set stages.vae.steps=100000
+check "Ctrl+C ends with 130" test $code = 130
+check "and keeps the steps done ($(last_step) told, $(saved_step kept vae) kept), though no save was due" test "$(saved_step kept vae)" -ge "$(last_step)"
+
 # Steps of about a second: pictures of 128x128, many at a time.
 mid_step () {
   rm -rf slow
