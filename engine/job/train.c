@@ -9,6 +9,7 @@
 
 #include <glib/gstdio.h>
 
+#include "engine/memory/heap.h"
 #include "engine/train/state.h"
 
 /* Beside what stages count: code that is run for the first time, worker stacks, the graphs, pages of files that are written. */
@@ -50,7 +51,8 @@ check_nothing_lost (const TrainJob *job, GError **error)
   for (guint i = 0; i < job->recipe->stages->len; i++) {
     g_autofree char *path = fw_stage_path (&job->context, stage_at (job->recipe, i), NULL);
     if (fw_train_state_exists (&job->context, stage_at (job->recipe, i)) || holds_something (path)) {
-      g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "“%s” holds an earlier training; --resume continues it, --force starts over", job->context.folder);
+      g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "“%s” holds an earlier training; --resume continues it, --force starts over",
+                   job->context.folder);
       return FALSE;
     }
   }
@@ -94,7 +96,8 @@ lock_folder (const TrainJob *job, GError **error)
   if (fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) == 0)
     return fd;
   if (errno == EWOULDBLOCK)
-    g_set_error (error, FW_ERROR, FW_ERROR_FAILED, "Another process is training in “%s”; wait until it ends, or stop it", job->context.folder);
+    g_set_error (error, FW_ERROR, FW_ERROR_FAILED, "Another process is training in “%s”; wait until it ends, or stop it",
+                 job->context.folder);
   else
     g_set_error (error, FW_ERROR, FW_ERROR_IO, "Cannot lock “%s”: %s", path, g_strerror (errno));
   if (fd >= 0)
@@ -159,6 +162,7 @@ forecast_stages (TrainJob *job, GError **error)
     const FwTrainStage *stage = pending->stage;
     if (!stage->kind->forecast (context, stage, &pending->forecast, error))
       return FALSE;
+    fw_heap_trim ();
     g_ptr_array_add (kinds, g_strdup_printf ("train %s %s", stage->kind->name, fw_dtype_name (context->compute)));
     phases[i] = (FwJobPhase) { stage->name, g_ptr_array_index (kinds, i), work_left (pending), (guint) stage->steps };
     bytes = MAX (bytes, pending->forecast.bytes);
@@ -179,6 +183,7 @@ run_stages (TrainJob *job, GError **error)
     if (!pending->stage->kind->run (context, pending->stage, error) || !fw_stage_mark_done (context, pending->stage, error))
       return FALSE;
     fw_train_state_remove (context, pending->stage);
+    fw_heap_trim ();
   }
   FwJobResult result = { .path = context->folder };
   fw_job_result (context->events, &result);
@@ -218,6 +223,7 @@ fw_train (const char *recipe_path, const char *const *overrides, gboolean resume
     return FALSE;
   g_autofree char *home = g_build_filename (g_get_user_data_dir (), "framewright", "training", NULL);
   g_autofree char *folder = g_build_filename (recipe->output != NULL ? recipe->output : home, recipe->name, NULL);
-  TrainJob job = { .context = { recipe, folder, device, precision (recipe, device), events, cancellable, NULL }, .recipe = recipe };
+  TrainJob job = { .context = { recipe, folder, device, precision (recipe, device), events, cancellable, NULL },
+                   .recipe = recipe };
   return (resume || force || check_nothing_lost (&job, error)) && make_folders (&job, error) && run_locked (&job, force, error);
 }

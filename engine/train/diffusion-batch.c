@@ -122,7 +122,8 @@ encode_captions (FwDiffusionBatches *s, const FwTrainRow *row, Row *b, gint64 st
   for (int i = 0; i < row->batch; i++) {
     float u;
     fw_noise_rand (&draw, &u, 1);
-    memcpy (b->states + i * count, u < s->options->caption_dropout ? s->null_caption : states + i * count, count * sizeof (float));
+    const float *from = u < s->options->caption_dropout ? s->null_caption : states + i * count;
+    memcpy (b->states + i * count, from, count * sizeof (float));
   }
   return TRUE;
 }
@@ -217,8 +218,10 @@ fw_diffusion_batches_fill_caches (FwDiffusionBatches *s, GError **error)
     if (b->cached == 0)
       continue;
     g_autofree char *digest = cache_digest (s), *path = fw_stage_cache_path (s->context, s->stage, i);
-    fw_job_message (s->context->events, "Stage “%s” encodes %" G_GINT64_FORMAT " samples, or reads them where it has", s->stage->name, b->cached);
-    b->cache = fw_latent_cache_open (path, digest, b->cached, (gint64) latent_size (s, row), row->batch, encode_for_cache, &encoding, error);
+    fw_job_message (s->context->events, "Stage “%s” encodes %" G_GINT64_FORMAT " samples, or reads them where it has",
+                    s->stage->name, b->cached);
+    b->cache = fw_latent_cache_open (path, digest, b->cached, (gint64) latent_size (s, row), row->batch, encode_for_cache,
+                                     &encoding, error);
     if (b->cache == NULL)
       return FALSE;
   }
@@ -248,7 +251,8 @@ static gboolean
 make_buffers (FwDiffusionBatches *s, const FwTrainRow *row, Row *b, GError **error)
 {
   static const char purpose[] = "a batch of clips";
-  gsize size = row->batch, frames = size * row->frames, side = row->size / s->factor, latents = frames * s->channels * side * side;
+  gsize size = row->batch, frames = size * row->frames, side = row->size / s->factor,
+        latents = frames * s->channels * side * side;
   gsize tokens = size * s->options->length;
   FwBuffers *buffers = &s->buffers;
   return (b->scenes = fw_buffers_add (buffers, size, sizeof *b->scenes, purpose, error)) != NULL
@@ -278,7 +282,8 @@ open_row (FwDiffusionBatches *s, guint index, const char *vae, const char *text,
   s->factor = fw_sd_vae_factor (fw_frozen_vae_config (b->vae));
   s->width = fw_frozen_text_config (b->text)->d_model;
   if (s->channels != o->vae.latent_channels || s->factor != fw_sd_vae_factor (&o->vae) || s->width != o->text.d_model) {
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "The VAE or text encoder that stage “%s” builds on is not the one that the recipe describes", s->stage->name);
+    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT,
+                 "The VAE or text encoder that stage “%s” builds on is not the one that the recipe describes", s->stage->name);
     return FALSE;
   }
   b->cached = ((gint64) row->cache + row->batch - 1) / row->batch * row->batch;

@@ -23,7 +23,8 @@ typedef struct _FwDiffusionBatches FwDiffusionBatches;
 
 /* Plans the encoders and makes the buffers. @vae and @text are the folders of the frozen networks and @vocabulary a file; all NULL
  * makes blank networks, for which every caption is the same. @options and @stage are borrowed. */
-FwDiffusionBatches *fw_diffusion_batches_new (FwTrainContext *context, const FwTrainStage *stage, const FwDiffusionOptions *options,
+FwDiffusionBatches *fw_diffusion_batches_new (FwTrainContext *context, const FwTrainStage *stage,
+                                              const FwDiffusionOptions *options,
                                               const char *vae, const char *text, const char *vocabulary, GError **error);
 void fw_diffusion_batches_free (FwDiffusionBatches *batches);
 /* The encoders' working memory, to be given before anything is encoded; it is free again when a batch is made. */

@@ -35,7 +35,8 @@ invert (double *a, int n)
 static void
 echo_input (const FwParameters *parameters, const FwStditConfig *config, float *flat)
 {
-  const FwParameter *embedding = fw_parameters_find (parameters, "x_embedder.proj.weight"), *last = fw_parameters_find (parameters, "final_layer.linear.weight");
+  const FwParameter *embedding = fw_parameters_find (parameters, "x_embedder.proj.weight"),
+                    *last = fw_parameters_find (parameters, "final_layer.linear.weight");
   int volume = config->patch_size[0] * config->patch_size[1] * config->patch_size[2], channels = config->in_channels;
   int n = channels * volume, width = config->hidden_size;
   const float *e = flat + embedding->offset;
@@ -58,7 +59,8 @@ echo_input (const FwParameters *parameters, const FwStditConfig *config, float *
 }
 
 void
-fw_diffusion_init (const FwParameters *parameters, const FwStditConfig *config, gboolean fast, double temporal, guint64 seed, float *flat)
+fw_diffusion_init (const FwParameters *parameters, const FwStditConfig *config, gboolean fast, double temporal, guint64 seed,
+                   float *flat)
 {
   double table = 1 / sqrt (config->hidden_size);
   FwInitKind embedder = fast ? FW_INIT_XAVIER : FW_INIT_NORMAL;

@@ -92,17 +92,20 @@ fw_diffusion_loss (FwGraph *graph, FwVal output, FwVal x0, FwVal noise, FwVal xt
 
   FwVal clean = fw_sub (graph, fw_mul (graph, xt, column (graph, rows, FW_LOSS_RECIP)),
                         fw_mul (graph, fw_detach (graph, predicted), column (graph, rows, FW_LOSS_RECIPM1)));
-  FwVal by_x0 = column (graph, rows, FW_LOSS_POSTERIOR_X0), carried = fw_mul (graph, xt, column (graph, rows, FW_LOSS_POSTERIOR_XT));
+  FwVal by_x0 = column (graph, rows, FW_LOSS_POSTERIOR_X0),
+        carried = fw_mul (graph, xt, column (graph, rows, FW_LOSS_POSTERIOR_XT));
   FwVal mu = fw_add (graph, fw_mul (graph, clean, by_x0), carried), mu_true = fw_add (graph, fw_mul (graph, x0, by_x0), carried);
 
   FwVal gap = fw_sub (graph, logvar, low);
   FwVal spread = fw_unary (graph, FW_FN_EXP, fw_unary (graph, FW_FN_NEG, gap));
-  FwVal distance = fw_mul (graph, square (graph, fw_sub (graph, mu_true, mu)), fw_unary (graph, FW_FN_EXP, fw_unary (graph, FW_FN_NEG, logvar)));
+  FwVal distance = fw_mul (graph, square (graph, fw_sub (graph, mu_true, mu)),
+                           fw_unary (graph, FW_FN_EXP, fw_unary (graph, FW_FN_NEG, logvar)));
   FwVal kl = mean (graph, fw_add (graph, gap, fw_add (graph, spread, distance)));
   kl = fw_affine (graph, kl, 0.5 / G_LN2, -0.5 / G_LN2);
 
   FwVal first = fw_reshape_to (graph, column (graph, rows, FW_LOSS_IS_FIRST), batch);
-  FwVal vb = fw_add (graph, fw_mul (graph, first, decoder_bits (graph, x0, mu, logvar)), fw_mul (graph, fw_affine (graph, first, -1, 1), kl));
+  FwVal vb = fw_add (graph, fw_mul (graph, first, decoder_bits (graph, x0, mu, logvar)),
+                     fw_mul (graph, fw_affine (graph, first, -1, 1), kl));
 
   FwVal weighted = fw_add (graph, fw_mul (graph, mse, fw_reshape_to (graph, column (graph, rows, FW_LOSS_MSE_WEIGHT), batch)),
                            fw_mul (graph, vb, fw_reshape_to (graph, column (graph, rows, FW_LOSS_VB_WEIGHT), batch)));

@@ -83,7 +83,8 @@ read_config (const char *folder, GError **error)
 }
 
 static gboolean
-network_open (Network *network, const char *folder, const char *file, const FwNameTable *names, FwDtype compute, FwDevice *device, GError **error)
+network_open (Network *network, const char *folder, const char *file, const FwNameTable *names, FwDtype compute, FwDevice *device,
+              GError **error)
 {
   network->device = device;
   if (folder != NULL) {
@@ -96,7 +97,8 @@ network_open (Network *network, const char *folder, const char *file, const FwNa
     network->blank = blank_new ();
   }
   network->graph = fw_graph_new (compute);
-  fw_graph_set_weights (network->graph, network->weights != NULL ? fw_weights_source (network->weights) : &network->blank->source);
+  fw_graph_set_weights (network->graph, network->weights != NULL ? fw_weights_source (network->weights)
+                        : &network->blank->source);
   return TRUE;
 }
 
@@ -135,14 +137,17 @@ network_clear (Network *network)
 }
 
 FwFrozenVae *
-fw_frozen_vae_new (const char *folder, const FwSdVaeConfig *blank, gint64 batch, gint64 size, FwDtype compute, FwDevice *device, GError **error)
+fw_frozen_vae_new (const char *folder, const FwSdVaeConfig *blank, gint64 batch, gint64 size, FwDtype compute, FwDevice *device,
+                   GError **error)
 {
   FwFrozenVae *vae = g_new0 (FwFrozenVae, 1);
   g_autoptr (JsonNode) json = folder != NULL ? read_config (folder, error) : NULL;
-  gboolean ready = folder == NULL || (json != NULL && fw_sd_vae_config_read (&vae->config, json_node_get_object (json), folder, error));
+  gboolean ready = folder == NULL || (json != NULL
+                                      && fw_sd_vae_config_read (&vae->config, json_node_get_object (json), folder, error));
   if (folder == NULL)
     vae->config = *blank;
-  if (ready && network_open (&vae->network, folder, "diffusion_pytorch_model.safetensors", &fw_names_sd_vae, compute, device, error)) {
+  if (ready && network_open (&vae->network, folder, "diffusion_pytorch_model.safetensors", &fw_names_sd_vae, compute, device,
+                             error)) {
     FwGraph *graph = vae->network.graph;
     FwVal images = fw_external (graph, "images", FW_DTYPE_F32, 4, (gint64[]) { batch, size, size, vae->config.in_channels });
     if (network_plan (&vae->network, fw_sd_vae_encode (graph, &vae->config, fw_permute_to (graph, images, 0, 3, 1, 2)), error))
@@ -191,7 +196,8 @@ fw_frozen_text_new (const char *folder, const FwT5Config *blank, gint64 batch, g
 {
   FwFrozenText *text = g_new0 (FwFrozenText, 1);
   g_autoptr (JsonNode) json = folder != NULL ? read_config (folder, error) : NULL;
-  gboolean ready = folder == NULL || (json != NULL && fw_t5_config_read (&text->config, json_node_get_object (json), folder, error));
+  gboolean ready = folder == NULL || (json != NULL
+                                      && fw_t5_config_read (&text->config, json_node_get_object (json), folder, error));
   if (folder == NULL)
     text->config = *blank;
   if (ready && network_open (&text->network, folder, "model.safetensors", &fw_names_t5, FW_DTYPE_F32, device, error)) {

@@ -10,7 +10,8 @@
 typedef struct _FwFrozenVae FwFrozenVae;
 /* @folder is diffusers' layout (config.json, diffusion_pytorch_model.safetensors); NULL makes a network of zero weights by @blank,
  * which is not used otherwise. @compute as in fw_graph_new(). It must be bound before it encodes. */
-FwFrozenVae *fw_frozen_vae_new (const char *folder, const FwSdVaeConfig *blank, gint64 batch, gint64 size, FwDtype compute, FwDevice *device, GError **error);
+FwFrozenVae *fw_frozen_vae_new (const char *folder, const FwSdVaeConfig *blank, gint64 batch, gint64 size, FwDtype compute,
+                                FwDevice *device, GError **error);
 void fw_frozen_vae_free (FwFrozenVae *vae);
 const FwSdVaeConfig *fw_frozen_vae_config (const FwFrozenVae *vae);
 /* The working memory that an encoder needs while it encodes and until its result is used, and giving it that. */
@@ -23,10 +24,12 @@ const float *fw_frozen_vae_encode (FwFrozenVae *vae, const float *images, GCance
 typedef struct _FwFrozenText FwFrozenText;
 /* @folder is Hugging Face's layout (config.json, model.safetensors); NULL makes a network of zero weights by @blank. Runs in
  * fp32. */
-FwFrozenText *fw_frozen_text_new (const char *folder, const FwT5Config *blank, gint64 batch, gint64 length, FwDevice *device, GError **error);
+FwFrozenText *fw_frozen_text_new (const char *folder, const FwT5Config *blank, gint64 batch, gint64 length, FwDevice *device,
+                                  GError **error);
 void fw_frozen_text_free (FwFrozenText *text);
 const FwT5Config *fw_frozen_text_config (const FwFrozenText *text);
 gsize fw_frozen_text_slab_bytes (const FwFrozenText *text);
 gboolean fw_frozen_text_bind (FwFrozenText *text, gpointer slab, GError **error);
 /* @ids, @mask [batch, length] -> states [batch, length, d_model], valid until the slab is used again; NULL with an error. */
-const float *fw_frozen_text_encode (FwFrozenText *text, const gint32 *ids, const guint8 *mask, GCancellable *cancellable, GError **error);
+const float *fw_frozen_text_encode (FwFrozenText *text, const gint32 *ids, const guint8 *mask, GCancellable *cancellable,
+                                    GError **error);

@@ -75,7 +75,8 @@ static void (*const draws[FW_INIT_N]) (const FwParameter *, double, FwNoise *, f
 static gboolean
 fits (const FwInitRule *rule, const char *name)
 {
-  return (rule->suffix == NULL || g_str_has_suffix (name, rule->suffix)) && (rule->part == NULL || strstr (name, rule->part) != NULL);
+  return (rule->suffix == NULL || g_str_has_suffix (name, rule->suffix))
+         && (rule->part == NULL || strstr (name, rule->part) != NULL);
 }
 
 void

@@ -40,7 +40,8 @@ map (const char *path, const char *digest, gint64 samples, gint64 size)
 }
 
 static gboolean
-make (FwFileWriter *writer, const char *digest, gint64 samples, gint64 size, gint64 batch, FwLatentEncode encode, gpointer user_data, GError **error)
+make (FwFileWriter *writer, const char *digest, gint64 samples, gint64 size, gint64 batch, FwLatentEncode encode,
+      gpointer user_data, GError **error)
 {
   char header[HEADER];
   g_autofree float *latents = g_new (float, batch * size);

@@ -11,7 +11,8 @@ typedef gboolean (*FwLatentEncode) (gpointer user_data, gint64 first, gint64 cou
 /* Opens the cache of @samples samples of @size floats at @path, or makes it by @encode, @batch samples at a time (the last
  * batch too: @samples is a multiple). @digest says what the latents depend on; a file of another digest or length is made
  * anew. Kept as f16. Free with fw_latent_cache_free(). */
-FwLatentCache *fw_latent_cache_open (const char *path, const char *digest, gint64 samples, gint64 size, gint64 batch, FwLatentEncode encode,
+FwLatentCache *fw_latent_cache_open (const char *path, const char *digest, gint64 samples, gint64 size, gint64 batch,
+                                     FwLatentEncode encode,
                                      gpointer user_data, GError **error);
 void fw_latent_cache_free (FwLatentCache *cache);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwLatentCache, fw_latent_cache_free)

@@ -56,7 +56,8 @@ log_step (Run *run, double loss, double norm, double rate)
   g_ascii_formatd (numbers[1], sizeof numbers[1], "%.4g", p->norm / p->summed);
   g_ascii_formatd (numbers[2], sizeof numbers[2], "%.4g", rate);
   g_ascii_formatd (numbers[3], sizeof numbers[3], "%.1f", p->seconds);
-  g_string_append_printf (run->log, "%" G_GINT64_FORMAT ",%s,%s,%s,%s\n", p->step, numbers[0], numbers[1], numbers[2], numbers[3]);
+  g_string_append_printf (run->log, "%" G_GINT64_FORMAT ",%s,%s,%s,%s\n", p->step, numbers[0], numbers[1], numbers[2],
+                          numbers[3]);
   p->loss = p->norm = 0;
   p->summed = 0;
   if (seconds_now () < run->figure_after && !last)
@@ -145,7 +146,8 @@ gboolean
 fw_train_loop (const FwTrainLoop *loop, GError **error)
 {
   gsize bytes = (gsize) fw_parameters_size (fw_trainer_parameters (loop->trainer)) * sizeof (float);
-  float *weights = fw_trainer_array (loop->trainer, FW_TRAINER_WEIGHTS), *average = fw_trainer_array (loop->trainer, FW_TRAINER_EMA);
+  float *weights = fw_trainer_array (loop->trainer, FW_TRAINER_WEIGHTS),
+        *average = fw_trainer_array (loop->trainer, FW_TRAINER_EMA);
   memcpy (average, weights, bytes);
   Run run = { .loop = loop, .work = loop->context->forecast != NULL ? loop->context->forecast->start : 0 };
   if (!fw_train_state_load (loop->context, loop->stage, loop->trainer, &run.progress, error))

@@ -116,18 +116,21 @@ fw_parameters_source (FwParameters *parameters, FwGraph *graph, FwVal *flat)
 }
 
 gboolean
-fw_parameters_read (const FwParameters *parameters, FwCheckpoint *checkpoint, const FwNameTable *names, float *flat, guint *missing, GError **error)
+fw_parameters_read (const FwParameters *parameters, FwCheckpoint *checkpoint, const FwNameTable *names, float *flat,
+                    guint *missing, GError **error)
 {
   guint lacking = 0;
   for (guint i = 0; i < parameters->list->len; i++) {
     const FwParameter *parameter = g_ptr_array_index (parameters->list, i);
-    const FwCheckpointTensor *tensor = names != NULL ? fw_names_find (checkpoint, names, parameter->name) : fw_checkpoint_find (checkpoint, parameter->name);
+    const FwCheckpointTensor *tensor = names != NULL ? fw_names_find (checkpoint, names, parameter->name)
+                                       : fw_checkpoint_find (checkpoint, parameter->name);
     if (tensor == NULL) {
       lacking++;
       continue;
     }
     if (!fw_names_fits (tensor, parameter->rank, parameter->dim)) {
-      g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” has another shape in the checkpoint than in the recipe's network", parameter->name);
+      g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” has another shape in the checkpoint than in the recipe's network",
+                   parameter->name);
       return FALSE;
     }
     if (!fw_checkpoint_read (checkpoint, tensor, FW_DTYPE_F32, flat + parameter->offset, error))
@@ -139,7 +142,8 @@ fw_parameters_read (const FwParameters *parameters, FwCheckpoint *checkpoint, co
 }
 
 gboolean
-fw_parameters_write (const FwParameters *parameters, const float *flat, FwDtype dtype, const FwSafetensorsEntry *extra, guint n_extra,
+fw_parameters_write (const FwParameters *parameters, const float *flat, FwDtype dtype, const FwSafetensorsEntry *extra,
+                     guint n_extra,
                      const char *path, GError **error)
 {
   guint count = parameters->list->len;

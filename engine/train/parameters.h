@@ -33,7 +33,9 @@ FwWeightSource *fw_parameters_source (FwParameters *parameters, FwGraph *graph, 
 
 /* Copies tensors of @checkpoint into @flat; those it lacks keep their values and are counted in @missing (may be NULL). A
  * shape that differs is an error. */
-gboolean fw_parameters_read (const FwParameters *parameters, FwCheckpoint *checkpoint, const FwNameTable *names, float *flat, guint *missing, GError **error);
+gboolean fw_parameters_read (const FwParameters *parameters, FwCheckpoint *checkpoint, const FwNameTable *names, float *flat,
+                             guint *missing, GError **error);
 /* Writes @flat as a safetensors file of @dtype under the tensors' names, and @n_extra more tensors behind them. */
-gboolean fw_parameters_write (const FwParameters *parameters, const float *flat, FwDtype dtype, const FwSafetensorsEntry *extra, guint n_extra,
+gboolean fw_parameters_write (const FwParameters *parameters, const float *flat, FwDtype dtype, const FwSafetensorsEntry *extra,
+                              guint n_extra,
                               const char *path, GError **error);

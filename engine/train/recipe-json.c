@@ -37,7 +37,8 @@ const char *
 fw_recipe_text (JsonObject *json, const char *key)
 {
   JsonNode *node = json_object_get_member (json, key);
-  return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING ? json_node_get_string (node) : NULL;
+  return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING
+         ? json_node_get_string (node) : NULL;
 }
 
 JsonObject *
@@ -60,7 +61,8 @@ fw_recipe_strict_object (JsonObject *json, const char *key, const char *const *k
 }
 
 gboolean
-fw_recipe_choice (JsonObject *json, const char *key, const char *const *choices, const char **value, const char *what, GError **error)
+fw_recipe_choice (JsonObject *json, const char *key, const char *const *choices, const char **value, const char *what,
+                  GError **error)
 {
   if (!json_object_has_member (json, key))
     return TRUE;
@@ -109,7 +111,8 @@ value_of (const char *text)
   g_autofree char *object = g_strdup_printf ("{\"value\":%s}", text);
   g_autoptr (JsonNode) strict = fw_json_text_parse (object, strlen (object), "the value", NULL);
   g_autoptr (JsonParser) parser = json_parser_new ();
-  if (strict != NULL && json_object_get_size (json_node_get_object (strict)) == 1 && json_parser_load_from_data (parser, object, -1, NULL))
+  if (strict != NULL && json_object_get_size (json_node_get_object (strict)) == 1
+      && json_parser_load_from_data (parser, object, -1, NULL))
     return json_object_dup_member (json_node_get_object (json_parser_get_root (parser)), "value");
   JsonNode *node = json_node_new (JSON_NODE_VALUE);
   json_node_set_string (node, text);

@@ -16,10 +16,12 @@ const char *fw_recipe_text (JsonObject *json, const char *key);
 JsonObject *fw_recipe_object (JsonObject *json, const char *key);
 
 /* The object @key, which must be there and have no other keys than @keys. NULL with an error. */
-JsonObject *fw_recipe_strict_object (JsonObject *json, const char *key, const char *const *keys, const char *what, GError **error);
+JsonObject *fw_recipe_strict_object (JsonObject *json, const char *key, const char *const *keys, const char *what,
+                                     GError **error);
 
 /* Fills @value, which keeps its default where there is no @key: a text among the NULL-ended @choices, or true or false. */
-gboolean fw_recipe_choice (JsonObject *json, const char *key, const char *const *choices, const char **value, const char *what, GError **error);
+gboolean fw_recipe_choice (JsonObject *json, const char *key, const char *const *choices, const char **value, const char *what,
+                           GError **error);
 gboolean fw_recipe_flag (JsonObject *json, const char *key, gboolean *value, const char *what, GError **error);
 
 /* Applies "a.b=value" to the tree: members of objects by key, elements of lists by their "name". The value is JSON, or a text

@@ -45,7 +45,8 @@ read_row (JsonNode *node, FwTrainRow *row, const char *what, GError **error)
   RowNumbers numbers = { .size = 64, .frames = 1, .batch = 1, .every = 1, .from = 0 };
   const char *wording = "mixed", *world = "";
   if (!fw_recipe_only_keys (json, what, (const char *const *const[]) { row_keys, NULL }, error)
-      || !fw_config_read (json, row_fields, &numbers, what, error) || !fw_recipe_choice (json, "world", worlds, &world, what, error)
+      || !fw_config_read (json, row_fields, &numbers, what, error)
+      || !fw_recipe_choice (json, "world", worlds, &world, what, error)
       || !fw_recipe_choice (json, "wording", wordings, &wording, what, error))
     return FALSE;
   if (*world == '\0')
@@ -172,7 +173,8 @@ read_stage (const FwTrainRecipe *recipe, JsonNode *node, FwTrainStage *stage, GE
   if (fw_train_recipe_stage (recipe, stage->name) != NULL)
     return fw_recipe_refuse (error, "two stages are called “%s”", stage->name);
   if (stage->output == NULL || !is_plain_path (stage->output) || is_ours (stage->output))
-    return fw_recipe_refuse (error, "stage “%s” needs an “output”, a relative path that does not begin with state or log", stage->name);
+    return fw_recipe_refuse (error, "stage “%s” needs an “output”, a relative path that does not begin with state or log",
+                             stage->name);
   for (guint i = 0; i < recipe->stages->len; i++)
     if (g_str_equal (g_array_index (recipe->stages, FwTrainStage, i).output, stage->output))
       return fw_recipe_refuse (error, "two stages have the “output” %s", stage->output);

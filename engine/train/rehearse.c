@@ -30,7 +30,8 @@ fits (const FwTrainLoop *loop, const FwStageForecast *forecast, GError **error)
     return TRUE;
   g_autofree char *wanted = g_format_size_full (forecast->bytes, G_FORMAT_SIZE_IEC_UNITS);
   g_autofree char *there = g_format_size_full ((guint64) available, G_FORMAT_SIZE_IEC_UNITS);
-  g_set_error (error, FW_ERROR, FW_ERROR_MEMORY, "Stage “%s” needs %s, but only %s can be had; make its batches smaller (“batch” in the recipe's “data”)",
+  g_set_error (error, FW_ERROR, FW_ERROR_MEMORY,
+               "Stage “%s” needs %s, but only %s can be had; make its batches smaller (“batch” in the recipe's “data”)",
                loop->stage->name, wanted, there);
   return FALSE;
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "engine/checkpoint/safetensors-write.h"
-#include "engine/memory/block.h"
 #include "engine/model/config.h"
 #include "engine/train/diffusion-batch.h"
 #include "engine/train/diffusion-init.h"
@@ -45,7 +44,8 @@ typedef struct {
   gboolean fast;
 } Init;
 
-static const FwConfigField init_fields[] = { { "temporal", FW_CONFIG_DOUBLE, offsetof (Init, temporal), 1, 0, 100, FALSE }, { NULL } };
+static const FwConfigField init_fields[] = { { "temporal", FW_CONFIG_DOUBLE, offsetof (Init, temporal), 1, 0, 100, FALSE },
+                                             { NULL } };
 
 typedef struct {
   FwTrainContext *context;
@@ -67,7 +67,8 @@ read_network (DiffusionStage *s, const char *what, GError **error)
   JsonObject *model = fw_recipe_strict_object (s->stage->json, "model", model_keys, what, error);
   s->config = fw_stdit_default;
   s->config.space_scale = 1;
-  if (model == NULL || !fw_recipe_choice (model, "type", types, &type, what, error) || !fw_config_read (model, model_fields, &s->config, what, error)
+  if (model == NULL || !fw_recipe_choice (model, "type", types, &type, what, error)
+      || !fw_config_read (model, model_fields, &s->config, what, error)
       || !fw_config_read (model, dropout_field, &s->options, what, error))
     return FALSE;
   if (type == NULL || s->config.hidden_size % (4 * s->config.num_heads) != 0)
@@ -83,7 +84,8 @@ static gboolean
 read_init (DiffusionStage *s, const FwTrainRecipe *recipe, const char *what, GError **error)
 {
   JsonObject *init = fw_recipe_strict_object (s->stage->json, "init", init_keys, what, error);
-  if (init == NULL || !fw_config_read (init, init_fields, &s->init, what, error) || !fw_recipe_flag (init, "fast", &s->init.fast, what, error))
+  if (init == NULL || !fw_config_read (init, init_fields, &s->init, what, error)
+      || !fw_recipe_flag (init, "fast", &s->init.fast, what, error))
     return FALSE;
   if (g_str_equal (s->stage->init_from, "random"))
     return TRUE;
@@ -94,7 +96,8 @@ read_init (DiffusionStage *s, const FwTrainRecipe *recipe, const char *what, GEr
   if (!fw_stage_diffusion_config (recipe, s->before, &other, error))
     return FALSE;
   if (other.depth != s->config.depth || other.hidden_size != s->config.hidden_size || other.num_heads != s->config.num_heads
-      || memcmp (other.patch_size, s->config.patch_size, sizeof other.patch_size) != 0 || other.in_channels != s->config.in_channels
+      || memcmp (other.patch_size, s->config.patch_size, sizeof other.patch_size) != 0
+      || other.in_channels != s->config.in_channels
       || other.caption_channels != s->config.caption_channels || other.model_max_length != s->config.model_max_length)
     return fw_recipe_refuse (error, "%s continues “%s”, which has a network of another shape", what, s->before->name);
   return TRUE;
@@ -109,7 +112,8 @@ check_rows (const DiffusionStage *s, const char *what, GError **error)
     const FwTrainRow *row = &s->stage->rows[i];
     const int *patch = s->config.patch_size;
     if (row->size % (factor * patch[1]) != 0 || row->size % (factor * patch[2]) != 0 || row->frames % patch[0] != 0)
-      return fw_recipe_refuse (error, "%s needs sizes that %d divides and frames that %d divides", what, factor * MAX (patch[1], patch[2]), patch[0]);
+      return fw_recipe_refuse (error, "%s needs sizes that %d divides and frames that %d divides", what,
+                               factor * MAX (patch[1], patch[2]), patch[0]);
     clips |= row->frames > 1;
   }
   if (clips && s->stage->rows[0].frames == 1)
@@ -128,7 +132,8 @@ read_stage (DiffusionStage *s, const FwTrainRecipe *recipe, GError **error)
   s->vae = fw_stage_named (recipe, stage, "vae", &fw_stage_image_vae, error);
   s->text = s->vae != NULL ? fw_stage_named (recipe, stage, "text", &fw_stage_text_encoder, error) : NULL;
   s->pieces = s->text != NULL ? fw_stage_named (recipe, s->text, "tokenizer", &fw_stage_sentencepiece, error) : NULL;
-  if (s->pieces == NULL || !fw_stage_vae_config (s->vae, &o->vae, error) || !fw_stage_text_config (recipe, s->text, &o->text, &o->length, error))
+  if (s->pieces == NULL || !fw_stage_vae_config (s->vae, &o->vae, error)
+      || !fw_stage_text_config (recipe, s->text, &o->text, &o->length, error))
     return FALSE;
   JsonObject *loss = fw_recipe_strict_object (stage->json, "loss", loss_keys, what, error);
   if (loss == NULL || !fw_config_read (loss, loss_fields, o, what, error)
@@ -253,18 +258,20 @@ finish (DiffusionStage *s, GError **error)
     "y_embedder.y_embedding", fw_tensor_dense (fw_diffusion_batches_null_caption (s->batches), FW_DTYPE_F32, 2, dim), FW_DTYPE_F32
   };
   g_autofree char *path = fw_stage_path (s->context, s->stage, "transformer.safetensors");
-  return fw_parameters_write (fw_trainer_parameters (s->trainer), fw_trainer_array (s->trainer, FW_TRAINER_WEIGHTS), FW_DTYPE_F32, &null, 1, path, error);
+  return fw_parameters_write (fw_trainer_parameters (s->trainer), fw_trainer_array (s->trainer, FW_TRAINER_WEIGHTS), FW_DTYPE_F32,
+                              &null, 1, path, error);
 }
 
 static gboolean
 forecast (FwTrainContext *context, const FwTrainStage *stage, FwStageForecast *forecast, GError **error)
 {
   DiffusionStage s = { .context = context, .stage = stage };
-  const gsize before = fw_block_total ();
+  const gsize before = fw_stage_memory ();
   gboolean done = open_stage (&s, TRUE, error);
-  forecast->bytes = fw_block_total () - before;
+  forecast->bytes = fw_stage_memory () - before;
   const FwTrainLoop loop = { context, stage, s.trainer, batch, &s };
-  done = done && fw_train_rehearse (&loop, forecast, error) && fw_diffusion_batches_rehearse_caches (s.batches, &forecast->start, error);
+  done = done && fw_train_rehearse (&loop, forecast, error)
+         && fw_diffusion_batches_rehearse_caches (s.batches, &forecast->start, error);
   close_stage (&s);
   return done;
 }

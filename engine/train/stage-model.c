@@ -151,7 +151,8 @@ write_transformer (const ModelStage *s, GError **error)
       g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” was not written by this program: its tensors are not plain", old);
       return FALSE;
     }
-    entries[i] = (FwSafetensorsEntry) { tensor->name, fw_tensor_dense ((gpointer) data, tensor->dtype, tensor->rank, tensor->dim), s->stored };
+    entries[i] = (FwSafetensorsEntry) { tensor->name, fw_tensor_dense ((gpointer) data, tensor->dtype, tensor->rank, tensor->dim),
+                                        s->stored };
   }
   return fw_safetensors_write (new, entries, count, NULL, error);
 }

@@ -53,7 +53,8 @@ record_loss (FwGraph *graph, guint variant, gpointer data)
   FwVal mask = fw_external (graph, "mask", FW_DTYPE_U8, 2, (gint64[]) { size, s->length });
   FwVal share = fw_external (graph, "share", FW_DTYPE_F32, 3, (gint64[]) { size, s->length, 1 });
   FwVal states = fw_t5_encoder (graph, &s->config, ids, mask);
-  FwVal pooled = fw_reshape_to (graph, fw_reduce (graph, FW_REDUCE_SUM, fw_mul (graph, states, share), 1u << 1), size, s->config.d_model);
+  FwVal pooled = fw_reshape_to (graph, fw_reduce (graph, FW_REDUCE_SUM, fw_mul (graph, states, share), 1u << 1), size,
+                                s->config.d_model);
   FwVal total = FW_NONE;
   fw_precise_begin (graph);
   for (int i = 0; i < FW_SHAPES_N_ATTRIBUTES; i++) {
@@ -115,7 +116,9 @@ write_encoder (const TextStage *s, GError **error)
   const float *flat = fw_trainer_array (s->trainer, FW_TRAINER_WEIGHTS);
   for (guint i = 0; i < fw_parameters_count (parameters); i++) {
     const FwParameter *parameter = fw_parameters_get (parameters, i);
-    FwSafetensorsEntry entry = { parameter->name, fw_tensor_dense ((gpointer) (flat + parameter->offset), FW_DTYPE_F32, parameter->rank, parameter->dim), FW_DTYPE_F32 };
+    FwSafetensorsEntry entry = { parameter->name,
+                                 fw_tensor_dense ((gpointer) (flat + parameter->offset), FW_DTYPE_F32, parameter->rank,
+                                                  parameter->dim), FW_DTYPE_F32 };
     if (!g_str_has_prefix (parameter->name, "heads."))
       g_array_append_val (entries, entry);
   }
@@ -183,7 +186,8 @@ open_tokenizer (TextStage *s, GError **error)
     return FALSE;
   g_autofree char *path = fw_stage_path (s->context, pieces, NULL);
   s->tokenizer = fw_t5_tokenizer_open (path, FW_T5_EXTRA_IDS, error);
-  return s->tokenizer != NULL && read_network (s->stage, (int) fw_t5_tokenizer_size (s->tokenizer), &s->config, &s->length, error);
+  return s->tokenizer != NULL && read_network (s->stage, (int) fw_t5_tokenizer_size (s->tokenizer), &s->config, &s->length,
+                                               error);
 }
 
 static gboolean
@@ -226,9 +230,9 @@ static gboolean
 forecast (FwTrainContext *context, const FwTrainStage *stage, FwStageForecast *forecast, GError **error)
 {
   TextStage s = { .context = context, .stage = stage };
-  const gsize before = fw_block_total ();
+  const gsize before = fw_stage_memory ();
   gboolean done = fw_stage_text_config (context->recipe, stage, &s.config, &s.length, error) && open_stage (&s, error);
-  forecast->bytes = fw_block_total () - before;
+  forecast->bytes = fw_stage_memory () - before;
   const FwTrainLoop loop = { context, stage, s.trainer, batch, &s };
   done = done && fw_train_rehearse (&loop, forecast, error);
   close_stage (&s);
@@ -239,7 +243,8 @@ static gboolean
 run_stage (TextStage *s, GError **error)
 {
   const FwTrainLoop loop = { s->context, s->stage, s->trainer, batch, s };
-  fw_init_parameters (fw_trainer_parameters (s->trainer), init_rules, s->stage->seed, fw_trainer_array (s->trainer, FW_TRAINER_WEIGHTS));
+  fw_init_parameters (fw_trainer_parameters (s->trainer), init_rules, s->stage->seed,
+                      fw_trainer_array (s->trainer, FW_TRAINER_WEIGHTS));
   return fw_train_loop (&loop, error) && write_encoder (s, error) && write_config (s, error);
 }
 

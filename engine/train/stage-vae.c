@@ -54,7 +54,8 @@ static void
 narrow_posterior (const VaeStage *s, float *flat)
 {
   const FwParameters *parameters = fw_trainer_parameters (s->trainer);
-  const FwParameter *weight = fw_parameters_find (parameters, "quant_conv.weight"), *bias = fw_parameters_find (parameters, "quant_conv.bias");
+  const FwParameter *weight = fw_parameters_find (parameters, "quant_conv.weight"),
+                    *bias = fw_parameters_find (parameters, "quant_conv.bias");
   gint64 half = weight->count / 2;
   memset (flat + weight->offset + half, 0, half * sizeof (float));
   for (gint64 i = bias->count / 2; i < bias->count; i++)
@@ -73,8 +74,10 @@ record_loss (FwGraph *graph, guint variant, gpointer data)
 {
   const VaeStage *s = data;
   const FwTrainRow *row = &s->stage->rows[variant];
-  gint64 batch = (gint64) row->batch * row->frames, side = row->size, small = side / fw_sd_vae_factor (&s->config), channels = s->config.latent_channels;
-  FwVal image = fw_permute_to (graph, fw_external (graph, "image", FW_DTYPE_F32, 4, (gint64[]) { batch, side, side, 3 }), 0, 3, 1, 2);
+  gint64 batch = (gint64) row->batch * row->frames, side = row->size, small = side / fw_sd_vae_factor (&s->config),
+         channels = s->config.latent_channels;
+  FwVal image = fw_permute_to (graph, fw_external (graph, "image", FW_DTYPE_F32, 4, (gint64[]) { batch, side, side, 3 }), 0, 3, 1,
+                               2);
   FwVal noise = fw_external (graph, "noise", FW_DTYPE_F32, 4, (gint64[]) { batch, channels, small, small });
   FwVal moments = fw_sd_vae_encode (graph, &s->config, image);
   FwVal mean = fw_slice (graph, moments, 1, 0, channels), logvar = fw_slice (graph, moments, 1, channels, channels);
@@ -84,7 +87,8 @@ record_loss (FwGraph *graph, guint variant, gpointer data)
   FwVal square = mean_of (graph, fw_unary (graph, FW_FN_SQUARE, difference), 1);
   FwVal absolute = mean_of (graph, fw_unary (graph, FW_FN_ABS, difference), s->weight.l1);
   FwVal spread = fw_sub (graph, fw_unary (graph, FW_FN_EXP, logvar), logvar);
-  FwVal kl = mean_of (graph, fw_affine (graph, fw_add (graph, fw_unary (graph, FW_FN_SQUARE, mean), spread), 0.5, -0.5), s->weight.kl);
+  FwVal kl = mean_of (graph, fw_affine (graph, fw_add (graph, fw_unary (graph, FW_FN_SQUARE, mean), spread), 0.5, -0.5),
+                      s->weight.kl);
   fw_keep (graph, "square", square);
   return fw_add (graph, fw_add (graph, fw_affine (graph, square, s->weight.mse, 0), absolute), kl);
 }
@@ -95,7 +99,8 @@ batch (gpointer data, const FwTrainStep *at, GError **error)
   VaeStage *s = data;
   guint variant = at->row;
   const FwTrainRow *row = &s->stage->rows[variant];
-  gsize small = row->size / fw_sd_vae_factor (&s->config), count = (gsize) row->batch * row->frames * s->config.latent_channels * small * small;
+  gsize small = row->size / fw_sd_vae_factor (&s->config),
+        count = (gsize) row->batch * row->frames * s->config.latent_channels * small * small;
   FwNoise noise;
   fw_shapes_batch_render (row, s->stage->seed, at->first_sample, s->context->device->pool, s->scenes, s->images[variant]);
   fw_noise_seed (&noise, fw_stage_seed (s->stage, at->step, PURPOSE_POSTERIOR));
@@ -112,7 +117,8 @@ plan_encoder (const VaeStage *s, FwGraph *graph, GError **error)
 {
   const FwTrainRow *row = &s->stage->rows[s->stage->n_rows - 1];
   fw_graph_set_weights (graph, fw_parameters_source (fw_trainer_parameters (s->trainer), graph, NULL));
-  FwVal image = fw_external (graph, "image", FW_DTYPE_F32, 4, (gint64[]) { (gint64) row->batch * row->frames, row->size, row->size, 3 });
+  FwVal image = fw_external (graph, "image", FW_DTYPE_F32, 4,
+                             (gint64[]) { (gint64) row->batch * row->frames, row->size, row->size, 3 });
   FwVal moments = fw_sd_vae_encode (graph, &s->config, fw_permute_to (graph, image, 0, 3, 1, 2));
   fw_keep (graph, "mean", fw_slice (graph, moments, 1, 0, s->config.latent_channels));
   return fw_plan_new (graph, s->context->device, error);
@@ -174,11 +180,13 @@ finish (VaeStage *s, GError **error)
   if (s->measured && !measure_scale (s, &scale, error))
     return FALSE;
   if (!isfinite (scale)) {
-    g_set_error (error, FW_ERROR, FW_ERROR_NUMERIC, "The latents of stage “%s” do not vary; it has learned nothing", s->stage->name);
+    g_set_error (error, FW_ERROR, FW_ERROR_NUMERIC, "The latents of stage “%s” do not vary; it has learned nothing",
+                 s->stage->name);
     return FALSE;
   }
   g_autofree char *path = fw_stage_path (s->context, s->stage, "diffusion_pytorch_model.safetensors");
-  return fw_parameters_write (fw_trainer_parameters (s->trainer), fw_trainer_array (s->trainer, FW_TRAINER_WEIGHTS), FW_DTYPE_F32, NULL, 0, path, error)
+  return fw_parameters_write (fw_trainer_parameters (s->trainer), fw_trainer_array (s->trainer, FW_TRAINER_WEIGHTS), FW_DTYPE_F32,
+                              NULL, 0, path, error)
          && write_config (s, scale, error);
 }
 
@@ -186,7 +194,8 @@ finish (VaeStage *s, GError **error)
 static gboolean
 read_network (const FwTrainStage *stage, FwSdVaeConfig *config, gboolean *measured, GError **error)
 {
-  static const FwConfigField picture[] = { { "in_channels", FW_CONFIG_INT, 0, 1, 3, 3, FALSE }, { "out_channels", FW_CONFIG_INT, 0, 1, 3, 3, FALSE }, { NULL } };
+  static const FwConfigField picture[] = { { "in_channels", FW_CONFIG_INT, 0, 1, 3, 3, FALSE },
+                                           { "out_channels", FW_CONFIG_INT, 0, 1, 3, 3, FALSE }, { NULL } };
   g_autofree char *what = g_strdup_printf ("stage “%s”", stage->name);
   JsonObject *model = fw_recipe_strict_object (stage->json, "model", model_keys, what, error);
   int channels;
@@ -217,7 +226,8 @@ read_stage (VaeStage *s, GError **error)
   g_autofree char *what = g_strdup_printf ("stage “%s”", stage->name);
   JsonObject *loss = fw_recipe_strict_object (stage->json, "loss", loss_keys, what, error);
   s->weight = (Weights) { 1, 1, 1e-4 };
-  if (loss == NULL || !fw_config_read (loss, loss_fields, &s->weight, what, error) || !read_network (stage, &s->config, &s->measured, error))
+  if (loss == NULL || !fw_config_read (loss, loss_fields, &s->weight, what, error)
+      || !read_network (stage, &s->config, &s->measured, error))
     return FALSE;
   for (guint i = 0; i < stage->n_rows; i++)
     if (stage->rows[i].size % fw_sd_vae_factor (&s->config) != 0)
@@ -242,7 +252,8 @@ make_buffers (VaeStage *s, GError **error)
     gsize frames = (gsize) row->batch * row->frames, pixels = (gsize) row->size * row->size;
     s->images[i] = fw_buffers_add (&s->buffers, frames * pixels, 3 * sizeof (float), purpose, error);
     s->noise[i] = s->images[i] != NULL
-                    ? fw_buffers_add (&s->buffers, frames * (pixels / (factor * factor)), s->config.latent_channels * sizeof (float), purpose, error) : NULL;
+                    ? fw_buffers_add (&s->buffers, frames * (pixels / (factor * factor)),
+                                      s->config.latent_channels * sizeof (float), purpose, error) : NULL;
     if (s->noise[i] == NULL)
       return FALSE;
     most = MAX (most, (gsize) row->batch);
@@ -291,9 +302,9 @@ static gboolean
 forecast (FwTrainContext *context, const FwTrainStage *stage, FwStageForecast *forecast, GError **error)
 {
   VaeStage s = { .context = context, .stage = stage };
-  const gsize before = fw_block_total ();
+  const gsize before = fw_stage_memory ();
   gboolean done = open_stage (&s, error);
-  forecast->bytes = fw_block_total () - before;
+  forecast->bytes = fw_stage_memory () - before;
   const FwTrainLoop loop = { context, stage, s.trainer, batch, &s };
   done = done && fw_train_rehearse (&loop, forecast, error) && (!s.measured || forecast_finish (&s, forecast, error));
   close_stage (&s);

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include "engine/checkpoint/json-text.h"
+#include "engine/memory/block.h"
 #include "engine/memory/file.h"
+#include "engine/memory/heap.h"
 #include "engine/train/recipe-json.h"
 
 static const FwStageKind *const kinds[] = {
@@ -68,6 +70,12 @@ fw_stage_seed (const FwTrainStage *stage, gint64 step, guint purpose)
   return x ^ (x >> 31);
 }
 
+gsize
+fw_stage_memory (void)
+{
+  return fw_block_total () + fw_heap_bytes ();
+}
+
 static char *
 done_path (const FwTrainContext *context, const FwTrainStage *stage)
 {
@@ -87,7 +95,8 @@ fw_stage_is_done (const FwTrainContext *context, const FwTrainStage *stage, gboo
     return FALSE;
   *done = g_str_equal (written, digest);
   if (!*done)
-    g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "Stage “%s” was finished by another recipe; use the recipe it was begun with, or --force to start over", stage->name);
+    g_set_error (error, FW_ERROR, FW_ERROR_INVALID,
+                 "Stage “%s” was finished by another recipe; use the recipe it was begun with, or --force to start over", stage->name);
   return *done;
 }
 

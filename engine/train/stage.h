@@ -34,19 +34,23 @@ char *fw_stage_path (const FwTrainContext *context, const FwTrainStage *stage, c
 /* Where the latents of a row are kept that are encoded once; free with g_free(). */
 char *fw_stage_cache_path (const FwTrainContext *context, const FwTrainStage *stage, guint row);
 /* The stage that @stage names under @key, which must stand before it and be of @kind; NULL with an error. */
-const FwTrainStage *fw_stage_named (const FwTrainRecipe *recipe, const FwTrainStage *stage, const char *key, const FwStageKind *kind, GError **error);
+const FwTrainStage *fw_stage_named (const FwTrainRecipe *recipe, const FwTrainStage *stage, const char *key,
+                                    const FwStageKind *kind, GError **error);
 /* Whether "init" of a stage that can only start from random weights says so, with no other options; and no row has a cache. */
 gboolean fw_stage_is_plain (const FwTrainStage *stage, GError **error);
 /* A seed for everything random of one step: the same in every run. @purpose separates streams. */
 guint64 fw_stage_seed (const FwTrainStage *stage, gint64 step, guint purpose);
 /* Writes the JSON object @json, which it takes over, as @file of the stage's folder. */
-gboolean fw_stage_write_json (const FwTrainContext *context, const FwTrainStage *stage, const char *file, JsonObject *json, GError **error);
+gboolean fw_stage_write_json (const FwTrainContext *context, const FwTrainStage *stage, const char *file, JsonObject *json,
+                              GError **error);
 
 /* The networks that stages of these kinds will make, as far as the recipe tells: the scale of latents may be 1 where it is to be
  * measured, and the vocabulary is its upper bound. */
 gboolean fw_stage_vae_config (const FwTrainStage *stage, FwSdVaeConfig *config, GError **error);
-gboolean fw_stage_diffusion_config (const FwTrainRecipe *recipe, const FwTrainStage *stage, FwStditConfig *config, GError **error);
-gboolean fw_stage_text_config (const FwTrainRecipe *recipe, const FwTrainStage *stage, FwT5Config *config, gint64 *length, GError **error);
+gboolean fw_stage_diffusion_config (const FwTrainRecipe *recipe, const FwTrainStage *stage, FwStditConfig *config,
+                                    GError **error);
+gboolean fw_stage_text_config (const FwTrainRecipe *recipe, const FwTrainStage *stage, FwT5Config *config, gint64 *length,
+                               GError **error);
 
 /* Fills and binds the batch of the step @at in the executor of its row. */
 typedef gboolean (*FwTrainBatch) (gpointer user_data, const FwTrainStep *at, GError **error);
@@ -64,6 +68,9 @@ typedef struct {
 gboolean fw_train_loop (const FwTrainLoop *loop, GError **error);
 /* Times a step of each row on whatever @loop holds, which is of no use afterwards. */
 gboolean fw_train_rehearse (const FwTrainLoop *loop, FwStageForecast *forecast, GError **error);
+
+/* Bytes in blocks and on the heap now: a stage takes what opening it adds. */
+gsize fw_stage_memory (void);
 
 /* Whether the stage was finished; FW_ERROR_INVALID if that was by another recipe. */
 gboolean fw_stage_is_done (const FwTrainContext *context, const FwTrainStage *stage, gboolean *done, GError **error);

@@ -37,7 +37,8 @@ parse_progress (const char *text, FwTrainProgress *progress)
   g_auto (GStrv) parts = g_strsplit (text != NULL ? text : "", " ", -1);
   if (g_strv_length (parts) != 4)
     return;
-  double seconds = g_ascii_strtod (parts[0], NULL), loss = g_ascii_strtod (parts[1], NULL), norm = g_ascii_strtod (parts[2], NULL);
+  double seconds = g_ascii_strtod (parts[0], NULL), loss = g_ascii_strtod (parts[1], NULL),
+         norm = g_ascii_strtod (parts[2], NULL);
   gint64 summed = g_ascii_strtoll (parts[3], NULL, 10);
   if (!isfinite (seconds) || !isfinite (loss) || !isfinite (norm) || summed < 0 || summed > 1000)
     return;
@@ -48,14 +49,17 @@ parse_progress (const char *text, FwTrainProgress *progress)
 }
 
 gboolean
-fw_train_state_save (const FwTrainContext *context, const FwTrainStage *stage, FwTrainer *trainer, const FwTrainProgress *progress, GError **error)
+fw_train_state_save (const FwTrainContext *context, const FwTrainStage *stage, FwTrainer *trainer, const FwTrainProgress *progress,
+                     GError **error)
 {
   FwSafetensorsEntry entries[G_N_ELEMENTS (array_names)];
   gint64 size = fw_parameters_size (fw_trainer_parameters (trainer));
   for (guint i = 0; i < G_N_ELEMENTS (array_names); i++)
-    entries[i] = (FwSafetensorsEntry) { array_names[i], fw_tensor_dense (fw_trainer_array (trainer, i), FW_DTYPE_F32, 1, &size), FW_DTYPE_F32 };
+    entries[i] = (FwSafetensorsEntry) { array_names[i], fw_tensor_dense (fw_trainer_array (trainer, i), FW_DTYPE_F32, 1, &size),
+                                        FW_DTYPE_F32 };
   g_autoptr (GHashTable) metadata = g_hash_table_new (g_str_hash, g_str_equal);
-  g_autofree char *digest = fw_train_stage_digest (context->recipe, stage), *step = g_strdup_printf ("%" G_GINT64_FORMAT, progress->step);
+  g_autofree char *digest = fw_train_stage_digest (context->recipe, stage),
+                  *step = g_strdup_printf ("%" G_GINT64_FORMAT, progress->step);
   g_autofree char *path = state_path (context, stage), *rest = print_progress (progress);
   g_hash_table_insert (metadata, (gpointer) "step", step);
   g_hash_table_insert (metadata, (gpointer) "progress", rest);
@@ -81,7 +85,8 @@ read_arrays (FwCheckpoint *checkpoint, FwTrainer *trainer, gboolean *sound, GErr
 }
 
 gboolean
-fw_train_state_load (const FwTrainContext *context, const FwTrainStage *stage, FwTrainer *trainer, FwTrainProgress *progress, GError **error)
+fw_train_state_load (const FwTrainContext *context, const FwTrainStage *stage, FwTrainer *trainer, FwTrainProgress *progress,
+                     GError **error)
 {
   g_autofree char *path = state_path (context, stage), *digest = fw_train_stage_digest (context->recipe, stage);
   *progress = (FwTrainProgress) { 0 };
@@ -94,7 +99,8 @@ fw_train_state_load (const FwTrainContext *context, const FwTrainStage *stage, F
   }
   const char *step = fw_checkpoint_metadata (checkpoint, "step"), *recipe = fw_checkpoint_metadata (checkpoint, "recipe");
   if (recipe != NULL && !g_str_equal (recipe, digest)) {
-    g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "The saved state of stage “%s” belongs to another recipe; use the recipe it was begun with, or --force to start over", stage->name);
+    g_set_error (error, FW_ERROR, FW_ERROR_INVALID,
+                 "The saved state of stage “%s” belongs to another recipe; use the recipe it was begun with, or --force to start over", stage->name);
     return FALSE;
   }
   gint64 saved = 0;

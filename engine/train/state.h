@@ -12,10 +12,12 @@ typedef struct {
 } FwTrainProgress;
 
 /* Replaces the state of @stage; quick to end once the job is cancelled. */
-gboolean fw_train_state_save (const FwTrainContext *context, const FwTrainStage *stage, FwTrainer *trainer, const FwTrainProgress *progress, GError **error);
+gboolean fw_train_state_save (const FwTrainContext *context, const FwTrainStage *stage, FwTrainer *trainer,
+                              const FwTrainProgress *progress, GError **error);
 /* Loads it into @trainer; @progress is zero and nothing is touched if there is none. FW_ERROR_INVALID if it belongs to another
  * recipe, FW_ERROR_FORMAT if it is damaged. @trainer NULL only looks how far it is. */
-gboolean fw_train_state_load (const FwTrainContext *context, const FwTrainStage *stage, FwTrainer *trainer, FwTrainProgress *progress, GError **error);
+gboolean fw_train_state_load (const FwTrainContext *context, const FwTrainStage *stage, FwTrainer *trainer,
+                              FwTrainProgress *progress, GError **error);
 /* Removes it, and cached latents. */
 void fw_train_state_remove (const FwTrainContext *context, const FwTrainStage *stage);
 /* Whether there is one. */

@@ -117,7 +117,8 @@ make_update (FwTrainer *trainer, GError **error)
             flat_array (trainer, graph, "gradient"), hyper, &trainer->adamw);
   fw_ema (graph, flat_array (trainer, graph, "ema"), weights, decay);
   return program_plan (&trainer->norm, trainer->device, error) && program_bind (&trainer->norm, trainer->device, NULL, error)
-         && program_plan (&trainer->update, trainer->device, error) && program_bind (&trainer->update, trainer->device, NULL, error);
+         && program_plan (&trainer->update, trainer->device, error)
+         && program_bind (&trainer->update, trainer->device, NULL, error);
 }
 
 static gboolean
@@ -154,7 +155,8 @@ fw_trainer_new (FwRecordLoss record, gpointer user_data, const FwTrainerSettings
   trainer->clip = settings->clip;
   trainer->fresh = TRUE;
   trainer->parameters = fw_parameters_new (record_for_names, &recording, error);
-  if (trainer->parameters == NULL || !make_losses (trainer, &recording, settings, error) || !make_update (trainer, error) || !make_arrays (trainer, error)) {
+  if (trainer->parameters == NULL || !make_losses (trainer, &recording, settings, error) || !make_update (trainer, error)
+      || !make_arrays (trainer, error)) {
     fw_trainer_free (trainer);
     return NULL;
   }
@@ -251,14 +253,16 @@ fw_trainer_accumulate (FwTrainer *trainer, guint variant, int parts, double *los
   *loss = *(const float *) fw_exec_data (exec, "loss");
   if (!isfinite (*loss)) {
     if (fw_exec_run_watched (exec, cancellable, error))
-      g_set_error_literal (error, FW_ERROR, FW_ERROR_NUMERIC, "The training loss is not finite although every step of the network is; lower the learning rate");
+      g_set_error_literal (error, FW_ERROR, FW_ERROR_NUMERIC,
+                           "The training loss is not finite although every step of the network is; lower the learning rate");
     return FALSE;
   }
   const float *gradient = fw_exec_data (exec, "gradient");
   if (parts > 1) {
     if (!need_sum (trainer, error))
       return FALSE;
-    add_share (trainer->arrays[FW_TRAINER_GRADIENT], gradient, 1.0f / (float) parts, fw_parameters_size (trainer->parameters), trainer->fresh);
+    add_share (trainer->arrays[FW_TRAINER_GRADIENT], gradient, 1.0f / (float) parts, fw_parameters_size (trainer->parameters),
+               trainer->fresh);
     gradient = trainer->arrays[FW_TRAINER_GRADIENT];
   }
   trainer->fresh = FALSE;
@@ -274,7 +278,8 @@ fw_trainer_update (FwTrainer *trainer, gint64 step, double learning_rate, double
     return FALSE;
   *norm = sqrt (*(const float *) fw_exec_data (trainer->norm.exec, "squares"));
   if (!isfinite (*norm)) {
-    g_set_error_literal (error, FW_ERROR, FW_ERROR_NUMERIC, "The gradient is not finite; lower the learning rate or train in fp32");
+    g_set_error_literal (error, FW_ERROR, FW_ERROR_NUMERIC,
+                         "The gradient is not finite; lower the learning rate or train in fp32");
     return FALSE;
   }
   trainer->hyper[0] = (float) learning_rate;

@@ -23,14 +23,16 @@ typedef struct {
 } FwTrainerSettings;
 
 /* The memory of flat arrays comes from fw_block_new(); weights start as zeros. */
-FwTrainer *fw_trainer_new (FwRecordLoss record, gpointer user_data, const FwTrainerSettings *settings, FwDevice *device, GError **error);
+FwTrainer *fw_trainer_new (FwRecordLoss record, gpointer user_data, const FwTrainerSettings *settings, FwDevice *device,
+                           GError **error);
 void fw_trainer_free (FwTrainer *trainer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwTrainer, fw_trainer_free)
 
 FwParameters *fw_trainer_parameters (FwTrainer *trainer);
 /* Flat arrays of fw_parameters_size() floats: weights, moments, moving average, and the summed gradient, which is NULL
  * until a step has more than one part. */
-typedef enum { FW_TRAINER_WEIGHTS, FW_TRAINER_MEAN, FW_TRAINER_VARIANCE, FW_TRAINER_EMA, FW_TRAINER_GRADIENT, FW_TRAINER_ARRAYS } FwTrainerArray;
+typedef enum { FW_TRAINER_WEIGHTS, FW_TRAINER_MEAN, FW_TRAINER_VARIANCE, FW_TRAINER_EMA, FW_TRAINER_GRADIENT,
+               FW_TRAINER_ARRAYS } FwTrainerArray;
 float *fw_trainer_array (FwTrainer *trainer, FwTrainerArray which);
 /* The executor of a variant's loss graph, to bind inputs and read kept results (valid until another variant runs). */
 FwExec *fw_trainer_exec (FwTrainer *trainer, guint variant);
@@ -43,7 +45,9 @@ double fw_trainer_flops (const FwTrainer *trainer, guint variant);
 
 /* Runs forward and backward for the bound inputs and adds the gradient, divided by @parts, to what earlier calls of this
  * step left. FW_ERROR_NUMERIC, naming the node, if the loss is not finite; the weights are then untouched. */
-gboolean fw_trainer_accumulate (FwTrainer *trainer, guint variant, int parts, double *loss, GCancellable *cancellable, GError **error);
+gboolean fw_trainer_accumulate (FwTrainer *trainer, guint variant, int parts, double *loss, GCancellable *cancellable,
+                                GError **error);
 /* Clips, updates the weights (@step counts from 1) and the moving average, and clears the gradient. @norm receives the
  * gradient's norm before clipping. */
-gboolean fw_trainer_update (FwTrainer *trainer, gint64 step, double learning_rate, double ema_decay, double *norm, GError **error);
+gboolean fw_trainer_update (FwTrainer *trainer, gint64 step, double learning_rate, double ema_decay, double *norm,
+                            GError **error);

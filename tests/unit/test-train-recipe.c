@@ -90,12 +90,14 @@ static const struct { const char *override, *sentence; } faults[] = {
   { "seed=-1", "seed" }, { "seed=1.5", "whole" }, { "seed=1e300", "seed" }, { "seed=red", "seed" }, { "seed=null", "seed" },
   { "seed=9007199254740993", "seed" }, { "name=", "name" }, { "name=../up", "name" }, { "name=..", "name" }, { "name=7", "name" },
   { "precision=fp16", "auto, fp32, bf16" }, { "precision=32", "precision" }, { "output=3", "output" }, { "output=", "output" },
-  { "save_seconds=-1", "save_seconds" }, { "save_seconds=1e9", "save_seconds" }, { "stages=[]", "stages" }, { "stages={}", "stages" },
+  { "save_seconds=-1", "save_seconds" }, { "save_seconds=1e9", "save_seconds" }, { "stages=[]", "stages" },
+  { "stages={}", "stages" },
   { "stages=[3]", "not an object" }, { "sedes=3", "unknown key" }, { "stages.vae.batch=3", "unknown key" },
   { "stages.vae.name=a b", "name" }, { "stages.vae.name=text", "called" }, { "stages.vae.kind=vea", "unknown kind" },
   { "stages.vae.output=/abs", "output" }, { "stages.vae.output=a/../b", "output" }, { "stages.vae.output=state/x", "output" },
   { "stages.vae.output=log", "output" }, { "stages.vae.output=images", "output" }, { "stages.vae.output=7", "output" },
-  { "stages.vae.steps=0", "steps" }, { "stages.vae.steps=1.5", "steps" }, { "stages.vae.steps=1e30", "steps" }, { "stages.vae.steps=true", "steps" },
+  { "stages.vae.steps=0", "steps" }, { "stages.vae.steps=1.5", "steps" }, { "stages.vae.steps=1e30", "steps" },
+  { "stages.vae.steps=true", "steps" },
   { "stages.vae.lr=-1", "lr" }, { "stages.vae.lr=[1]", "lr" }, { "stages.vae.warm_up=0.5", "warm_up" },
   { "stages.vae.betas=[0.9]", "betas" }, { "stages.vae.betas=[0.9,1]", "betas" }, { "stages.vae.betas=0.9", "betas" },
   { "stages.vae.decay=0.6", "decay" }, { "stages.vae.decay={\"from\":0.6}", "to" }, { "stages.vae.decay.form=1", "unknown key" },
@@ -104,7 +106,8 @@ static const struct { const char *override, *sentence; } faults[] = {
   { "stages.vae.init.from=images", "random" }, { "stages.vae.init.fast=true", "unknown key" },
   { "stages.vae.data=[]", "data" }, { "stages.vae.data={}", "data" }, { "stages.vae.data=[1]", "not an object" },
   { "stages.vae.data=[{\"world\":\"shapes\"}]", "batch" }, { "stages.vae.data=[{\"batch\":1}]", "world" },
-  { "stages.vae.data=[{\"world\":\"cats\",\"batch\":1}]", "world" }, { "stages.vae.data=[{\"world\":\"shapes\",\"batch\":0}]", "batch" },
+  { "stages.vae.data=[{\"world\":\"cats\",\"batch\":1}]", "world" },
+  { "stages.vae.data=[{\"world\":\"shapes\",\"batch\":0}]", "batch" },
   { "stages.vae.data=[{\"world\":\"shapes\",\"batch\":1,\"every\":2}]", "first row" },
   { "stages.vae.data=[{\"world\":\"shapes\",\"batch\":1,\"from\":0.5}]", "first row" },
   { "stages.vae.data=[{\"world\":\"shapes\",\"batch\":1,\"size\":17}]", "divides" },
@@ -112,24 +115,35 @@ static const struct { const char *override, *sentence; } faults[] = {
   { "stages.vae.data=[{\"world\":\"shapes\",\"batch\":1,\"wording\":\"loud\"}]", "wording" },
   { "stages.vae.data=[{\"world\":\"shapes\",\"batch\":1,\"cache\":8}]", "cache" },
   { "stages.vae.data=[{\"world\":\"shapes\",\"batch\":1,\"sise\":8}]", "unknown key" },
-  { "stages.vae.model=7", "model" }, { "stages.vae.model.in_channels=4", "in_channels" }, { "stages.vae.model.depth=4", "unknown key" },
-  { "stages.vae.model.block_out_channels=[]", "block_out_channels" }, { "stages.vae.model.block_out_channels=[0]", "block_out_channels" },
-  { "stages.vae.model.block_out_channels=[8,\"wide\"]", "block_out_channels" }, { "stages.vae.model.scaling_factor=guess", "scaling_factor" },
+  { "stages.vae.model=7", "model" }, { "stages.vae.model.in_channels=4", "in_channels" },
+  { "stages.vae.model.depth=4", "unknown key" },
+  { "stages.vae.model.block_out_channels=[]", "block_out_channels" },
+  { "stages.vae.model.block_out_channels=[0]", "block_out_channels" },
+  { "stages.vae.model.block_out_channels=[8,\"wide\"]", "block_out_channels" },
+  { "stages.vae.model.scaling_factor=guess", "scaling_factor" },
   { "stages.vae.loss={\"l2\":1}", "unknown key" }, { "stages.vae.loss.kl=-1", "kl" }, { "stages.vae.loss=1", "loss" },
-  { "stages.pieces.vocabulary=4", "vocabulary" }, { "stages.pieces.sentences=1e12", "sentences" }, { "stages.pieces.steps=5", "unknown key" },
-  { "stages.text.tokenizer=vae", "sentencepiece" }, { "stages.text.tokenizer=7", "tokenizer" }, { "stages.text.length=1", "length" },
-  { "stages.text.length=x", "length" }, { "stages.text.model.feed_forward_proj=relu", "gated" }, { "stages.text.model.d_model=0", "d_model" },
+  { "stages.pieces.vocabulary=4", "vocabulary" }, { "stages.pieces.sentences=1e12", "sentences" },
+  { "stages.pieces.steps=5", "unknown key" },
+  { "stages.text.tokenizer=vae", "sentencepiece" }, { "stages.text.tokenizer=7", "tokenizer" },
+  { "stages.text.length=1", "length" },
+  { "stages.text.length=x", "length" }, { "stages.text.model.feed_forward_proj=relu", "gated" },
+  { "stages.text.model.d_model=0", "d_model" },
   { "stages.text.model.vocab_size=5", "unknown key" },
   { "stages.text.data=[{\"world\":\"shapes\",\"batch\":1},{\"world\":\"shapes\",\"batch\":2}]", "one row" },
-  { "stages.images.vae=text", "image-vae" }, { "stages.images.text=nowhere", "text-encoder" }, { "stages.images.timesteps=odd", "timesteps" },
-  { "stages.images.model.type=DiT", "type" }, { "stages.images.model.num_heads=5", "divide" }, { "stages.images.model.patch_size=[1,2]", "patch_size" },
+  { "stages.images.vae=text", "image-vae" }, { "stages.images.text=nowhere", "text-encoder" },
+  { "stages.images.timesteps=odd", "timesteps" },
+  { "stages.images.model.type=DiT", "type" }, { "stages.images.model.num_heads=5", "divide" },
+  { "stages.images.model.patch_size=[1,2]", "patch_size" },
   { "stages.images.model.patch_size=[1,3,3]", "divides" }, { "stages.images.model.caption_dropout=2", "caption_dropout" },
-  { "stages.images.init.fast=1", "fast" }, { "stages.images.init.from=images", "earlier" }, { "stages.images.init.from=clips", "earlier" },
+  { "stages.images.init.fast=1", "fast" }, { "stages.images.init.from=images", "earlier" },
+  { "stages.images.init.from=clips", "earlier" },
   { "stages.images.init.from=vae", "earlier" }, { "stages.images.loss.weight_cap=0", "weight_cap" },
   { "stages.clips.model.depth=3", "another shape" }, { "stages.clips.model.num_heads=1", "another shape" },
   { "stages.clips.data=[{\"world\":\"shapes\",\"size\":16,\"batch\":1},{\"world\":\"shapes\",\"size\":16,\"frames\":4,\"batch\":1}]", "first row" },
-  { "stages.model.transformer=vae", "diffusion" }, { "stages.model.transformer=images", "clips" }, { "stages.model.stored=f8", "stored" },
-  { "stages.model.licence=7", "licence" }, { "stages.model.defaults.sampler=euclid", "sampler" }, { "stages.model.defaults.fps=0", "fps" },
+  { "stages.model.transformer=vae", "diffusion" }, { "stages.model.transformer=images", "clips" },
+  { "stages.model.stored=f8", "stored" },
+  { "stages.model.licence=7", "licence" }, { "stages.model.defaults.sampler=euclid", "sampler" },
+  { "stages.model.defaults.fps=0", "fps" },
   { "stages.model.defaults.length=3", "unknown key" },
   { "nothing.at.all=1", "nothing called" }, { "stages.nowhere.steps=1", "nothing called" }, { "seed.low=1", "nothing called" },
   { "=1", "key=value" }, { "seed", "key=value" },
@@ -143,7 +157,8 @@ test_faults (void)
     const char *const overrides[] = { faults[i].override, NULL };
     g_autoptr (GError) error = NULL;
     g_autoptr (FwTrainRecipe) recipe = fw_train_recipe_read (path, overrides, &error);
-    if (recipe != NULL || error == NULL || error->domain != FW_ERROR || strstr (error->message, faults[i].sentence) == NULL || strchr (error->message, '\n') != NULL)
+    if (recipe != NULL || error == NULL || error->domain != FW_ERROR || strstr (error->message, faults[i].sentence) == NULL
+        || strchr (error->message, '\n') != NULL)
       g_error ("%s: %s", faults[i].override, error != NULL ? error->message : "accepted");
   }
 }
@@ -156,7 +171,8 @@ test_hostile_overrides (void)
   g_autoptr (GString) deep = g_string_new ("stages.vae.loss=");
   for (int i = 0; i < 100000; i++)
     g_string_append_c (deep, '[');
-  const char *const assignments[] = { "seed=1,\"output\":\"/\"", "seed=1},{\"output\":\"/\"", deep->str, "seed=1e999", "seed=NaN", "seed=" };
+  const char *const assignments[] = { "seed=1,\"output\":\"/\"", "seed=1},{\"output\":\"/\"", deep->str, "seed=1e999", "seed=NaN",
+                                      "seed=" };
   for (gsize i = 0; i < G_N_ELEMENTS (assignments); i++) {
     g_autoptr (GError) error = NULL;
     g_autoptr (FwTrainRecipe) recipe = fw_train_recipe_read (path, (const char *const[]) { assignments[i], NULL }, &error);
@@ -194,7 +210,8 @@ test_missing (void)
 static void
 test_mutations (void)
 {
-  g_autofree char *path = tiny (), *folder = g_dir_make_tmp ("framewright-XXXXXX", NULL), *copy = g_build_filename (folder, "recipe.json", NULL);
+  g_autofree char *path = tiny (), *folder = g_dir_make_tmp ("framewright-XXXXXX", NULL),
+                  *copy = g_build_filename (folder, "recipe.json", NULL);
   gsize size;
   g_autofree char *text = fw_file_read (path, 1 << 20, &size, NULL);
   g_autoptr (GRand) random = g_rand_new_with_seed (5);
@@ -279,6 +296,7 @@ test_committed (void)
       continue;
     g_autoptr (FwTrainRecipe) recipe = fw_train_recipe_read (path, NULL, &error);
     g_assert_no_error (error);
+    g_assert_nonnull (recipe);
     read++;
   }
   g_assert_cmpint (read, >=, 2);

@@ -76,7 +76,8 @@ set_up (Fixture *f, gconstpointer data)
 {
   f->recipe = read_recipe (NULL);
   f->device = fw_device_new_cpu ("ref", 1, NULL);
-  f->context = (FwTrainContext) { .recipe = f->recipe, .folder = g_dir_make_tmp ("framewright-XXXXXX", NULL), .device = f->device };
+  f->context = (FwTrainContext) { .recipe = f->recipe, .folder = g_dir_make_tmp ("framewright-XXXXXX", NULL),
+                                  .device = f->device };
   f->stage = fw_train_recipe_stage (f->recipe, "images");
   f->trainer = new_trainer (f->device, 7);
   f->state_folder = g_build_filename (f->context.folder, "state", NULL);
@@ -194,8 +195,10 @@ test_damaged (Fixture *f, gconstpointer data)
     assert_refused (f, other, FW_ERROR_FORMAT, "--force starts over");
   }
   static const struct { const char *part, *by; } changes[] = {
-    { "\"step\":\"41\"", "\"step\":\"-1\"" }, { "\"step\":\"41\"", "\"step\":\"61\"" }, { "\"step\":\"41\"", "\"step\":\"4x\"" }, { "\"step\":\"41\"", "\"stop\":\"41\"" },
-    { "\"recipe\"", "\"recept\"" }, { "\"variance\"", "\"variants\"" }, { "\"mean\":{\"dtype\":\"F32\"", "\"mean\":{\"dtype\":\"F64\"" },
+    { "\"step\":\"41\"", "\"step\":\"-1\"" }, { "\"step\":\"41\"", "\"step\":\"61\"" },
+    { "\"step\":\"41\"", "\"step\":\"4x\"" }, { "\"step\":\"41\"", "\"stop\":\"41\"" },
+    { "\"recipe\"", "\"recept\"" }, { "\"variance\"", "\"variants\"" },
+    { "\"mean\":{\"dtype\":\"F32\"", "\"mean\":{\"dtype\":\"F64\"" },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (changes); i++) {
     g_autofree char *damaged = g_memdup2 (sound, size);
