@@ -29,11 +29,12 @@ read_field (JsonObject *json, const FwConfigField *field, char *at, const char *
       g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "%s: “%s” is missing", what, field->name);
     return !field->required;
   }
-  if (field->count <= 1)
+  if (field->count <= 1 && !field->list)
     return store (node, field, at, what, error);
   JsonArray *array = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
   if (array == NULL || json_array_get_length (array) != field->count) {
-    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "%s: “%s” must be a list of %u numbers", what, field->name, field->count);
+    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "%s: “%s” must be a list of %u number%s", what, field->name, field->count,
+                 field->count == 1 ? "" : "s");
     return FALSE;
   }
   gsize size = field->kind == FW_CONFIG_INT ? sizeof (int) : sizeof (double);

@@ -6,7 +6,7 @@
 
 typedef enum { FW_CONFIG_INT, FW_CONFIG_DOUBLE } FwConfigKind;
 
-/* One member: an int or double at @offset of the struct, or, with @count > 1, an array of that many. */
+/* One member: an int or double at @offset of the struct, or, with @count > 1 or @list, an array of that many. */
 typedef struct {
   const char *name;
   FwConfigKind kind;
@@ -14,6 +14,7 @@ typedef struct {
   guint count;
   double least, most;
   gboolean required;       /* else the struct keeps its default */
+  gboolean list;           /* an array even where it is one of a single number */
 } FwConfigField;
 
 /* Fills @config by @fields, ended by a NULL name; members that no field names are ignored. FW_ERROR_FORMAT in one sentence

@@ -34,14 +34,10 @@ fw_sd_vae_config_read (FwSdVaeConfig *config, JsonObject *json, const char *what
     return FALSE;
   }
   const FwConfigField channels[] = {
-    { "block_out_channels", FW_CONFIG_INT, offsetof (FwSdVaeConfig, channels), levels, 1, 1 << 16, TRUE }, { NULL }
+    { "block_out_channels", FW_CONFIG_INT, offsetof (FwSdVaeConfig, channels), levels, 1, 1 << 16, TRUE, .list = TRUE }, { NULL }
   };
   config->n_levels = (int) levels;
-  if (levels == 1) /* a list of one is not the single number that a count of one means */
-    config->channels[0] = (int) json_array_get_int_element (json_node_get_array (node), 0);
-  else if (!fw_config_read (json, channels, config, what, error))
-    return FALSE;
-  return fw_config_read (json, fields, config, what, error);
+  return fw_config_read (json, channels, config, what, error) && fw_config_read (json, fields, config, what, error);
 }
 
 int

@@ -2,6 +2,8 @@
  * The T5 v1.1 encoder: RMS norms before each branch, attention with a shared relative bias and no scale, gated GELU. */
 #include "engine/model/t5.h"
 
+#include <string.h>
+
 #include "engine/model/config.h"
 #include "engine/model/layers.h"
 #include "engine/model/t5-buckets.h"
@@ -28,9 +30,14 @@ gboolean
 fw_t5_config_read (FwT5Config *config, JsonObject *json, const char *what, GError **error)
 {
   *config = fw_t5_xxl;
-  const char *activation = json_object_get_string_member_with_default (json, "feed_forward_proj", "gated-gelu");
-  if (g_strcmp0 (activation, "gated-gelu") != 0) {
-    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "%s: only T5 v1.1 with gated GELU is known, this one has “%s”", what, activation);
+  JsonNode *node = json_object_get_member (json, "feed_forward_proj");
+  const char *activation = node == NULL ? "gated-gelu" : JSON_NODE_HOLDS_VALUE (node) ? json_node_get_string (node) : NULL;
+  if (activation == NULL) {
+    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "%s: “feed_forward_proj” must be a text", what);
+    return FALSE;
+  }
+  if (strcmp (activation, "gated-gelu") != 0) {
+    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "%s: only T5 v1.1 with gated GELU is known, this one has “%.64s”", what, activation);
     return FALSE;
   }
   return fw_config_read (json, fields, config, what, error);

@@ -89,30 +89,78 @@ static const struct { const char *from, *to, *sentence; } faults[] = {
   { "\"trained\": [", "\"trained\": [7, ", "“trained” must be a list of objects" },
   { "\"bf16\": 0.02", "\"bf16\": 2", "“bf16” must be a number" },
   { "\"0123456789abcdef0123", "\"0123456789ABCDEF0123", "must be a sha256" },
-  { "\"config\": { \"hidden_size\"", "\"config\": { \"hidden\"", NULL },
 };
+
+/* The same for the configuration of a network, which is told when that is opened. */
+static const struct { FwNetworkRole role; const char *from, *to, *sentence; } config_faults[] = {
+  { FW_ROLE_DENOISER, "\"hidden_size\"", "\"hidden\"", "“hidden_size” is missing" },
+  { FW_ROLE_DENOISER, "\"space_scale\": 2", "\"space_scale\": \"2\"", "“space_scale” must be a number" },
+  { FW_ROLE_DENOISER, "\"space_scale\": 2", "\"patch_size\": 2", "“patch_size” must be a list of 3 numbers" },
+  { FW_ROLE_DENOISER, "\"space_scale\": 2", "\"patch_size\": [1, 2]", "“patch_size” must be a list of 3 numbers" },
+  { FW_ROLE_TEXT, "\"d_ff\": 64", "\"d_ff\": [64]", "“d_ff” must be a whole number" },
+  { FW_ROLE_TEXT, "\"d_ff\": 64", "\"d_ff\": null", "“d_ff” must be a whole number" },
+  { FW_ROLE_TEXT, "\"d_ff\": 64", "\"d_ff\": 64, \"feed_forward_proj\": \"relu\"", "gated GELU" },
+  { FW_ROLE_TEXT, "\"d_ff\": 64", "\"d_ff\": 64, \"feed_forward_proj\": 7", "“feed_forward_proj” must be a text" },
+  { FW_ROLE_TEXT, "\"d_ff\": 64", "\"d_ff\": 64, \"feed_forward_proj\": [\"gated-gelu\"]", "“feed_forward_proj” must be a text" },
+  { FW_ROLE_IMAGE, "[8, 16, 16]", "16", "“block_out_channels” must list the widths" },
+  { FW_ROLE_IMAGE, "[8, 16, 16]", "{}", "“block_out_channels” must list the widths" },
+  { FW_ROLE_IMAGE, "[8, 16, 16]", "[]", "“block_out_channels” must list the widths" },
+  { FW_ROLE_IMAGE, "[8, 16, 16]", "[8, 8, 8, 8, 8, 8, 8, 8, 8]", "“block_out_channels” must list the widths" },
+  { FW_ROLE_IMAGE, "[8, 16, 16]", "[8, 16, \"16\"]", "“block_out_channels” must be a whole number" },
+  { FW_ROLE_IMAGE, "[8, 16, 16]", "[\"16\"]", "“block_out_channels” must be a whole number" },
+  { FW_ROLE_IMAGE, "[8, 16, 16]", "[16.5]", "“block_out_channels” must be a whole number" },
+  { FW_ROLE_IMAGE, "[8, 16, 16]", "[null]", "“block_out_channels” must be a whole number" },
+  { FW_ROLE_IMAGE, "[8, 16, 16]", "[[16]]", "“block_out_channels” must be a whole number" },
+  { FW_ROLE_IMAGE, "[8, 16, 16]", "[{}]", "“block_out_channels” must be a whole number" },
+  { FW_ROLE_IMAGE, "[8, 16, 16]", "[0]", "“block_out_channels” must be a whole number" },
+  { FW_ROLE_IMAGE, "[8, 16, 16]", "[-1]", "“block_out_channels” must be a whole number" },
+  { FW_ROLE_IMAGE, "[8, 16, 16]", "[9223372036854775807]", "“block_out_channels” must be a whole number" },
+  { FW_ROLE_IMAGE, "16, 16]", "16, 16], \"in_channels\": [3]", "“in_channels” must be a whole number" },
+  { FW_ROLE_IMAGE, "16, 16]", "16, 16], \"scaling_factor\": \"1\"", "“scaling_factor” must be a number" },
+};
+
+static void
+write_changed (Fixture *fixture, const char *from, const char *to)
+{
+  g_auto (GStrv) parts = g_strsplit (sound, from, 2);
+  g_assert_cmpuint (g_strv_length (parts), ==, 2);
+  g_autofree char *text = g_strconcat (parts[0], to, parts[1], NULL);
+  g_assert_true (g_file_set_contents (fixture->card, text, -1, NULL));
+}
+
+static void
+assert_sentence (const GError *error, const char *part)
+{
+  g_assert_nonnull (error);
+  if (strstr (error->message, part) == NULL)
+    g_error ("no “%s” in: %s", part, error->message);
+  g_assert_null (strchr (error->message, '\n'));
+}
 
 static void
 test_faults (Fixture *fixture, gconstpointer data)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (faults); i++) {
     g_autoptr (GError) error = NULL;
-    g_auto (GStrv) parts = g_strsplit (sound, faults[i].from, 2);
-    g_assert_cmpuint (g_strv_length (parts), ==, 2);
-    g_autofree char *text = g_strconcat (parts[0], faults[i].to, parts[1], NULL);
-    g_assert_true (g_file_set_contents (fixture->card, text, -1, NULL));
+    write_changed (fixture, faults[i].from, faults[i].to);
     g_autoptr (FwModelCard) card = fw_model_card_read (fixture->card, &error);
-    if (faults[i].sentence == NULL) { /* a fault of the configuration: told when the network is opened */
-      g_assert_no_error (error);
-      g_autoptr (FwNetwork) network = fw_model_card_open (card, FW_ROLE_DENOISER, &error);
-      g_assert_null (network);
-      g_assert_error (error, FW_ERROR, FW_ERROR_FORMAT);
-      continue;
-    }
     g_assert_null (card);
-    g_assert_nonnull (error);
-    g_assert_nonnull (strstr (error->message, faults[i].sentence));
-    g_assert_null (strchr (error->message, '\n'));
+    assert_sentence (error, faults[i].sentence);
+  }
+}
+
+static void
+test_config_faults (Fixture *fixture, gconstpointer data)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (config_faults); i++) {
+    g_autoptr (GError) error = NULL;
+    write_changed (fixture, config_faults[i].from, config_faults[i].to);
+    g_autoptr (FwModelCard) card = fw_model_card_read (fixture->card, &error);
+    g_assert_no_error (error);
+    g_autoptr (FwNetwork) network = fw_model_card_open (card, config_faults[i].role, &error);
+    g_assert_null (network);
+    g_assert_error (error, FW_ERROR, FW_ERROR_FORMAT);
+    assert_sentence (error, config_faults[i].sentence);
   }
 }
 
@@ -161,6 +209,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add ("/card/sound", Fixture, NULL, set_up, test_sound, tear_down);
   g_test_add ("/card/faults", Fixture, NULL, set_up, test_faults, tear_down);
+  g_test_add ("/card/config-faults", Fixture, NULL, set_up, test_config_faults, tear_down);
   g_test_add ("/card/truncated", Fixture, NULL, set_up, test_truncated, tear_down);
   g_test_add ("/card/names", Fixture, NULL, set_up, test_names, tear_down);
   return g_test_run ();
