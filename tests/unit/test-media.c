@@ -97,6 +97,21 @@ test_lossless (Folder *folder, gconstpointer data)
   g_assert_cmpstr (names, ==, "00000.png 00001.png 00002.png");
 }
 
+/* Frames that hardly compress fill an encoder's buffers; none may be lost. */
+static void
+test_noise (Folder *folder, gconstpointer data)
+{
+  static const char *const names[] = { "noise.mp4", "noise.webm" };
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autofree char *path = in_folder (folder, names[i]);
+    FwEncodeSpec spec = { .path = path, .width = 96, .height = 64, .fps_n = 8, .fps_d = 1 };
+    write_clip (&spec, 40, paint_noise, &error);
+    g_assert_no_error (error);
+    g_assert_cmpfloat (read_back (path, 96, 64, 40, paint_noise, 8, 1), >=, 8);
+  }
+}
+
 /* The boxes of an MP4 at its top level, which must fill it exactly. */
 static char *
 top_boxes (const char *path)
@@ -246,7 +261,7 @@ int
 main (int argc, char **argv)
 {
   static const struct { const char *name; void (*test) (Folder *, gconstpointer); } tests[] = {
-    { "/media/films", test_films }, { "/media/lossless", test_lossless },
+    { "/media/films", test_films }, { "/media/noise", test_noise }, { "/media/lossless", test_lossless },
     { "/media/plays-from-the-start", test_plays_from_the_start }, { "/media/colour-tags", test_colour_tags },
     { "/media/rotation", test_rotation }, { "/media/recipes", test_recipes },
     { "/media/long-comment", test_long_comment }, { "/media/check-ahead", test_check_ahead },

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+/* lag-in-frames=0: with frames held back, the element takes only part of them out of libvpx at the end where they do not compress well. */
 static const ChildEncoder encoders[] = {
   { FW_MEDIA_MP4, "x264enc h264parse mp4mux",
     "x264enc name=encoder pass=quant speed-preset=medium ! video/x-h264,profile=high ! h264parse",
@@ -21,7 +22,8 @@ static const ChildEncoder encoders[] = {
     "openh264enc name=encoder rate-control=quality bitrate=100000000 complexity=high ! h264parse",
     "mp4mux name=muxer faststart=true", GST_VIDEO_FORMAT_I420, { "qp-min", "qp-max" }, 50, 10, "multi-thread" },
   { FW_MEDIA_WEBM, "vp9enc vp9parse webmmux",
-    "vp9enc name=encoder deadline=1 cpu-used=4 row-mt=true end-usage=cq target-bitrate=100000000 keyframe-max-dist=120 ! vp9parse",
+    "vp9enc name=encoder deadline=1 cpu-used=4 row-mt=true end-usage=cq target-bitrate=100000000 lag-in-frames=0 "
+    "keyframe-max-dist=120 ! vp9parse",
     "webmmux name=muxer writing-app=Framewright", GST_VIDEO_FORMAT_I420, { "cq-level" }, 63, 8, "threads" },
   { FW_MEDIA_MKV, "avenc_ffv1 matroskamux",
     "avenc_ffv1 name=encoder",
