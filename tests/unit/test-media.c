@@ -112,6 +112,29 @@ test_noise (Folder *folder, gconstpointer data)
   }
 }
 
+/* A recipe that is repeated gives the file again, whole: no date, nothing by chance in it. */
+static void
+test_same_bytes (Folder *folder, gconstpointer data)
+{
+  static const char *const names[] = { "clip.mp4", "clip.webm", "clip.mkv" };
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *path = in_folder (folder, names[i]), *first = NULL, *second = NULL;
+    g_autoptr (GError) error = NULL;
+    gsize size, again;
+    FwEncodeSpec spec = small_spec (path);
+    spec.comment = recipe;
+    spec.overwrite = TRUE;
+    write_clip (&spec, 4, paint, &error);
+    g_assert_no_error (error);
+    g_assert_true (g_file_get_contents (path, &first, &size, NULL));
+    g_usleep (1100000); /* more than the second that some dates count */
+    write_clip (&spec, 4, paint, &error);
+    g_assert_no_error (error);
+    g_assert_true (g_file_get_contents (path, &second, &again, NULL));
+    g_assert_cmpmem (first, size, second, again);
+  }
+}
+
 /* The boxes of an MP4 at its top level, which must fill it exactly. */
 static char *
 top_boxes (const char *path)
@@ -262,6 +285,7 @@ main (int argc, char **argv)
 {
   static const struct { const char *name; void (*test) (Folder *, gconstpointer); } tests[] = {
     { "/media/films", test_films }, { "/media/noise", test_noise }, { "/media/lossless", test_lossless },
+    { "/media/same-bytes", test_same_bytes },
     { "/media/plays-from-the-start", test_plays_from_the_start }, { "/media/colour-tags", test_colour_tags },
     { "/media/rotation", test_rotation }, { "/media/recipes", test_recipes },
     { "/media/long-comment", test_long_comment }, { "/media/check-ahead", test_check_ahead },

@@ -75,6 +75,16 @@ set_encoder_properties (Encode *encode, const ChildEncoder *choice)
     gst_util_set_object_arg (G_OBJECT (encoder), choice->threads, threads);
 }
 
+/* Matroska's zero, 2001, instead of now: the same frames with the same recipe make the same bytes. */
+static void
+set_muxer_date (GstElement *muxer)
+{
+  if (g_object_class_find_property (G_OBJECT_GET_CLASS (muxer), "creation-time") == NULL)
+    return;
+  g_autoptr (GDateTime) zero = g_date_time_new_utc (2001, 1, 1, 0, 0, 0);
+  g_object_set (muxer, "creation-time", zero, NULL);
+}
+
 static void
 set_muxer_properties (Encode *encode)
 {
@@ -83,6 +93,7 @@ set_muxer_properties (Encode *encode)
     gst_tag_setter_add_tags (GST_TAG_SETTER (muxer), GST_TAG_MERGE_REPLACE, GST_TAG_COMMENT, encode->comment, NULL);
   gst_tag_setter_add_tags (GST_TAG_SETTER (muxer), GST_TAG_MERGE_REPLACE, GST_TAG_APPLICATION_NAME, "Framewright " FW_VERSION,
                            NULL);
+  set_muxer_date (muxer);
   /* The muxer opens its scratch file by name; this name leads to the nameless file that the engine has handed over. */
   if (g_object_class_find_property (G_OBJECT_GET_CLASS (muxer), "faststart-file") != NULL) {
     g_autofree char *scratch = g_strdup_printf ("/proc/self/fd/%d", encode->fds[FD_SCRATCH]);
@@ -128,6 +139,7 @@ close_pipeline (Encode *encode)
 static gboolean
 open_pipeline (Encode *encode, const ChildEncoder *choice)
 {
+  g_random_set_seed (g_str_hash (encode->comment)); /* of the numbers by which Matroska tells files apart */
   g_autofree char *launch = g_strdup_printf ("appsrc name=source format=time max-buffers=0 max-bytes=0 ! %s ! %s ! "
                                              "fdsink name=sink sync=false fd=%d", choice->launch, choice->muxer,
                                              encode->fds[FD_OUTPUT]);
