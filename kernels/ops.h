@@ -4,7 +4,14 @@
  * or wider whatever the operands' type; every output element is rounded once. Unless said otherwise inputs are strided and
  * may differ in dtype, outputs may be strided too (their innermost dimension has stride 1). Any output but the first, and any
  * output of a gradient, may be NULL: it is then not computed. Tensors may be empty; a sum of nothing is 0. An output that
- * holds sums over broadcast axes has size 1 there. Where one operand is not-a-number max and min may give either. */
+ * holds sums over broadcast axes has size 1 there. Where one operand is not-a-number max and min may give either.
+ *
+ * bf16 beside f32: one operand decides which products are made of bf16 numbers on paths that multiply those (amx, avx512 with
+ * bf16): x of linear and conv, dy of conv_grad_input, q of attention and attention_grad, either factor of linear_grad_weight and
+ * conv_grad_weight, both factors of matmul. Where it is bf16, f32 factors are first rounded to bf16 (to nearest, ties to even) -
+ * in attention also the softmax weights and, in its gradient, the slopes of the scores - and products are summed in f32. All
+ * else (bias, gate, residual, mask, functions, column sums of dy), and every product on other paths, takes bf16 as the f32 numbers
+ * they are. */
 #pragma once
 #include "kernels/kernel.h"
 

@@ -135,6 +135,24 @@ unit_roundoff (FwDtype dtype)
   return dtype == FW_DTYPE_BF16 ? 0x1p-8 : dtype == FW_DTYPE_F16 ? 0x1p-11 : dtype == FW_DTYPE_F32 ? 0x1p-24 : 0x1p-53;
 }
 
+/* Whether the rule of kernels/ops.h has factors rounded to bf16. */
+static bool
+shortens_factors (const Case *test)
+{
+  bool decides = false;
+  for (int i = 0; i < 2; i++)
+    decides |= (test->op->shortens >> i & 1) && test->types->in[i] == FW_DTYPE_BF16;
+  return decides && test->candidate->multiplies_bf16;
+}
+
+/* Whether an input that should be another op's exact result is the bf16 nearest to it. */
+static bool
+has_rounded_results (const Case *test)
+{
+  return test->op->takes_results && !test->candidate->is_reference
+         && (test->types->in[0] == FW_DTYPE_BF16 || test->types->in[1] == FW_DTYPE_BF16);
+}
+
 /* What an output element may differ from @want. It is rounded once to its type (and, on the way to a short one, to f32).
  * A sum of n numbers of size 1 has partial sums of size sqrt n and so, rounding errors being independent, an error of about
  * sqrt n * sqrt n units; a few more for the functions around it. */
@@ -148,11 +166,11 @@ tolerance (const Case *test, FwDtype dtype, double want)
   if (dtype == FW_DTYPE_BF16 || dtype == FW_DTYPE_F16)
     allowed += 0x1p-24 * fabs (want);
   allowed += unit * (8 + test->row->terms) * (op->amplification > 0 ? op->amplification : 1) * (fabs (want) + size);
-  /* rounded factors: independent relative errors of one unit of bf16 in each of the terms */
-  if (op->shortens && !test->candidate->is_reference && test->types->in[0] != test->types->in[1])
+  bool shortened = shortens_factors (test);
+  /* independent relative errors of one unit of bf16 in each of the terms */
+  if (shortened && op->bf16_slack == 0 && test->types->in[0] != test->types->in[1])
     allowed += 0x1p-8 * sqrt (test->row->terms) * size;
-  bool short_inputs = test->types->in[0] == FW_DTYPE_BF16 || test->types->in[1] == FW_DTYPE_BF16;
-  return allowed + (short_inputs && !test->candidate->is_reference ? op->bf16_slack : 0);
+  return allowed + (shortened || has_rounded_results (test) ? op->bf16_slack : 0);
 }
 
 static bool

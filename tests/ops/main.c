@@ -75,7 +75,7 @@ test_path (const FwCpuPath *path, const char *name, const FwCpuPath *known, cons
   bool is_reference = strcmp (name, "ref") == 0;
   for (int i = 0; i < n_ops; i++) {
     const FwKernel *fast = (const FwKernel *) ((const char *) path + ops[i].offset);
-    Candidate candidate = { name, is_reference ? ops[i].reference : fast, is_reference };
+    Candidate candidate = { name, is_reference ? ops[i].reference : fast, is_reference, path->bf16 };
     bool is_known = known != NULL && ((const FwKernel *) ((const char *) known + ops[i].offset))->run == fast->run;
     if ((wanted_op != NULL && strcmp (ops[i].name, wanted_op) != 0) || candidate.kernel->run == NULL || is_known)
       continue;

@@ -17,8 +17,9 @@ typedef struct {
   bool exact;                  /* moves data: results differ from the definition by nothing but the type's rounding */
   bool keeps_f32;              /* the definition depends on whether the output is f64 */
   double amplification;        /* of rounding errors, beyond those of a plain sum; 0 stands for 1 */
-  double bf16_slack;           /* absolute error allowed where bf16 operands let the kernel round inner values to bf16 */
-  bool shortens;               /* a product of bf16 and f32 numbers may round the latter to bf16 first */
+  uint32_t shortens;           /* bit i: where input i is bf16, a path that multiplies bf16 rounds other factors to it */
+  bool takes_results;          /* some inputs are results of another op, which bf16 holds only roughly */
+  double bf16_slack;           /* absolute error that comes of shortened inner values, or of rough results */
   uint32_t optional_outputs;   /* bit i: output i may be NULL */
   void (*prepare) (FwKernelCall *call); /* overwrites inputs that must not be plain random numbers */
 } Op;
@@ -48,11 +49,12 @@ typedef struct {
 /* One more test, failed if @complaint is not empty; the first few complaints are printed as TAP comments. */
 void tally (Tally *counts, const char *complaint);
 
-/* A path's kernel for @op; @is_reference tells that it calculates in double. */
+/* A path's kernel for @op; @is_reference tells that it calculates in double, @multiplies_bf16 that some of its products are of
+ * bf16 numbers. */
 typedef struct {
   const char *name;
   const FwKernel *kernel;
-  bool is_reference;
+  bool is_reference, multiplies_bf16;
 } Candidate;
 
 /* Row against the definition: values in every type and layout, memory around operands and scratch, unchanged inputs, shared
