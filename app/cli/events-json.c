@@ -105,4 +105,4 @@ json_end (const FwProgressState *state, const GError *error)
   print_event (object);
 }
 
-const FwProgressView fw_progress_json = { json_state, json_figure, json_message, json_result, json_end, 1, 0 };
+const FwProgressView fw_progress_json = { json_state, json_figure, json_message, json_result, json_end, 1, 0, FALSE };

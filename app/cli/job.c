@@ -60,7 +60,7 @@ choose_view (gboolean json)
 {
   if (json)
     return &fw_progress_json;
-  return isatty (STDERR_FILENO) ? &fw_progress_bar : &fw_progress_lines;
+  return isatty (STDERR_FILENO) ? &fw_progress_bar : &fw_progress_quiet;
 }
 
 static void

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Progress for people, on stderr: a bar that is drawn over itself on a terminal, or plain lines that come seldom enough for
- * a log. Paths of results go to stdout, one a line. */
+ * Progress for people: a bar on stderr that is drawn over itself where that is a terminal, else nothing but what the user must
+ * know of a job that succeeded. Paths of results go to stdout, one a line. */
 #include "app/cli/progress.h"
 
 #include <stdio.h>
@@ -26,12 +26,6 @@ time_left (const FwProgressState *state)
     return g_strdup ("time left not known yet");
   g_autofree char *duration = fw_progress_duration (state->remaining);
   return g_strconcat (duration, " left", NULL);
-}
-
-static void
-print_figure (gint64 step, const char *name, double value)
-{
-  fprintf (stderr, "step %" G_GINT64_FORMAT "  %s %.6g\n", step, name, value);
 }
 
 static void
@@ -75,7 +69,7 @@ static void
 bar_figure (gint64 step, const char *name, double value)
 {
   clear_bar ();
-  print_figure (step, name, value);
+  fprintf (stderr, "step %" G_GINT64_FORMAT "  %s %.6g\n", step, name, value);
 }
 
 static void
@@ -98,19 +92,21 @@ bar_end (const FwProgressState *state, const GError *error)
   clear_bar ();
 }
 
-const FwProgressView fw_progress_bar = { bar_state, bar_figure, bar_message, bar_result, bar_end, 0.2, 0.05 };
+const FwProgressView fw_progress_bar = { bar_state, bar_figure, bar_message, bar_result, bar_end, 0.2, 0.05, FALSE };
 
 static void
-lines_state (const FwProgressState *state)
-{
-  g_autofree char *what = describe (state);
-  g_autofree char *left = time_left (state);
-  fprintf (stderr, "%3d %%  %s, %s\n", (int) (state->fraction * 100), what, left);
-}
-
-static void
-lines_end (const FwProgressState *state, const GError *error)
+quiet_state (const FwProgressState *state)
 {
 }
 
-const FwProgressView fw_progress_lines = { lines_state, print_figure, print_message, print_result, lines_end, 5, 5 };
+static void
+quiet_figure (gint64 step, const char *name, double value)
+{
+}
+
+static void
+quiet_end (const FwProgressState *state, const GError *error)
+{
+}
+
+const FwProgressView fw_progress_quiet = { quiet_state, quiet_figure, print_message, print_result, quiet_end, 1, 1, TRUE };

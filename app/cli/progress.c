@@ -14,6 +14,7 @@ struct _FwProgress {
   guint step, steps;
   double shown;             /* when state() was called last */
   gint64 idle_peak, forecast_bytes, peak_bytes;
+  GPtrArray *late;          /* messages for the end */
 };
 
 static double
@@ -122,7 +123,10 @@ on_message (gpointer user, const char *sentence)
 {
   FwProgress *progress = user;
   pthread_mutex_lock (&progress->lock);
-  progress->view->message (sentence);
+  if (progress->view->late)
+    g_ptr_array_add (progress->late, g_strdup (sentence));
+  else
+    progress->view->message (sentence);
   pthread_mutex_unlock (&progress->lock);
 }
 
@@ -147,6 +151,7 @@ fw_progress_new (const FwProgressView *view)
   progress->costs = fw_costs_open (NULL);
   progress->estimate = fw_estimate_new (progress->costs, seconds_now ());
   progress->idle_peak = fw_process_peak ();
+  progress->late = g_ptr_array_new_with_free_func (g_free);
   return progress;
 }
 
@@ -155,6 +160,7 @@ fw_progress_free (FwProgress *progress)
 {
   fw_estimate_free (progress->estimate);
   fw_costs_free (progress->costs);
+  g_ptr_array_unref (progress->late);
   pthread_mutex_destroy (&progress->lock);
   g_free (progress);
 }
@@ -180,6 +186,8 @@ fw_progress_end (FwProgress *progress, const GError *error)
   if (error == NULL) {
     fw_estimate_finish (progress->estimate, seconds_now ());
     fw_costs_save (progress->costs);
+    for (guint i = 0; i < progress->late->len; i++)
+      progress->view->message (progress->late->pdata[i]);
   }
   FwProgressState state = state_now (progress);
   progress->view->end (&state, error);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Shows a running job: a bar on a terminal, plain lines elsewhere, or one JSON object an event on stdout. */
+ * Shows a running job: a bar on a terminal, one JSON object an event on stdout, or nothing, so that all that a failed job leaves
+ * on stderr is the line that says why. */
 #pragma once
 #include "engine/job/estimate.h"
 
@@ -21,10 +22,11 @@ typedef struct {
   void (*end) (const FwProgressState *state, const GError *error);
   double tick;              /* seconds after which state() is wanted though nothing happened */
   double pause;             /* seconds between two calls of state() within a phase, at least */
+  gboolean late;            /* message() is only wanted before end(), and only of a job that succeeded */
 } FwProgressView;
 
 extern const FwProgressView fw_progress_bar;    /* stderr, a terminal */
-extern const FwProgressView fw_progress_lines;  /* stderr, anything else */
+extern const FwProgressView fw_progress_quiet;  /* stderr, anything else */
 extern const FwProgressView fw_progress_json;   /* stdout */
 
 typedef struct _FwProgress FwProgress;

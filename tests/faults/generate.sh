@@ -6,24 +6,11 @@ cd "$SCRATCH" || exit 1
 mkdir clean
 "$BUILD/tests/random-model" clean/model || exit 1
 
-# As exits of tap.sh, but a job may have told its progress before it failed.
-fails () { # NAME CODE PATTERN COMMAND...
-  local name=$1 code=$2 pattern=$3 status
-  shift 3
-  timeout 60 "$@" >stdout 2>stderr </dev/null
-  status=$?
-  if [[ $status == "$code" && $(grep -c '^framewright-cli: ' stderr) == 1 ]] && tail -n 1 stderr | grep -qE -- "^framewright-cli: .*($pattern)"; then
-    pass "$name"
-  else
-    fail "$name" "exit $status instead of $code, or no line with “$pattern”: $(tail -n 5 stderr)"
-  fi
-}
-
 fault () { # NAME CODE PATTERN OPTION...: of a run that may write below work/ only, and must leave nothing there
   local name=$1 code=$2 pattern=$3
   shift 3
   mkdir work
-  fails "$name" "$code" "$pattern" timeout 30 "$CLI" generate --prompt "a circle" "$@"
+  exits "$name" "$code" "$pattern" timeout 30 "$CLI" generate --prompt "a circle" "$@"
   none "$name: leaves nothing" "$(find work -mindepth 1)"
   rm -rf work
 }
@@ -113,7 +100,7 @@ full () {
 export -f full
 export m small
 if unshare -m true 2>unshare.log && unshare -m bash -c 'mount -t tmpfs tmpfs "$small"' 2>unshare.log; then
-  fails "a full disk" 1 'No space' unshare -m bash -c full
+  exits "a full disk" 1 'No space' unshare -m bash -c full
   exits "leaves nothing on it" 0 '^ballast $' unshare -m bash -c 'full 2>/dev/null; ls -A "$small" | tr "\n" " "'
 else
   skip "a full disk" "file systems cannot be mounted here"
@@ -121,5 +108,5 @@ fi
 
 empty=$SCRATCH/empty
 mkdir "$empty"
-fails "no media process" 1 'media process' env FRAMEWRIGHT_MEDIA="$empty/none" "$CLI" generate --model $m --prompt x --output never.mp4
+exits "no media process" 1 'media process' env FRAMEWRIGHT_MEDIA="$empty/none" "$CLI" generate --model $m --prompt x --output never.mp4
 finish

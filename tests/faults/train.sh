@@ -13,16 +13,16 @@ exec "$CLI" train --recipe "$recipe" --set "output=\$1" --set stages.vae.steps=4
 END
 chmod +x train
 
-# fails NAME CODE PATTERN COMMAND...: as exits of tap.sh, but a job may have told its progress before it failed.
+# fails NAME CODE PATTERN COMMAND...: as exits of tap.sh, for what may take longer.
 fails () {
   local name=$1 code=$2 pattern=$3 status
   shift 3
   timeout 120 "$@" >stdout 2>stderr </dev/null
   status=$?
-  if [[ $status == "$code" && $(grep -c '^framewright-cli: ' stderr) == 1 ]] && tail -n 1 stderr | grep -qE -- "^framewright-cli: .*($pattern)"; then
+  if [[ $status == "$code" && $(wc -l <stderr) == 1 ]] && grep -qE -- "^framewright-cli: .*($pattern)" stderr; then
     pass "$name"
   else
-    fail "$name" "exit $status instead of $code, or no line with “$pattern”: $(tail -n 5 stderr)"
+    fail "$name" "exit $status instead of $code, or not one line with “$pattern”: $(tail -n 5 stderr)"
   fi
 }
 exits "no recipe" 2 '--recipe is missing' "$CLI" train

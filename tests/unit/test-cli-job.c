@@ -57,7 +57,7 @@ job (gconstpointer data, const FwJobEvents *events, GCancellable *cancellable, G
 /* The jobs by name, so that this program can be its own child. The one with long steps goes on while the main thread shows
  * its state every second: a matter for the thread sanitizer. */
 static const struct { const char *name; int code; guint pause; gboolean interrupt, json; } children[] = {
-  { "lines", -1, 2, FALSE, FALSE },
+  { "quiet", -1, 2, FALSE, FALSE },
   { "json", -1, 120, FALSE, TRUE },
   { "invalid", FW_ERROR_INVALID, 2, FALSE, FALSE },
   { "failed", FW_ERROR_NUMERIC, 2, FALSE, TRUE },
@@ -107,15 +107,14 @@ run_child (const char *name)
   return ended;
 }
 
+/* Where stderr is no terminal it stays empty but for messages. */
 static void
-test_lines (void)
+test_quiet (void)
 {
-  g_auto (Ended) ended = run_child ("lines");
+  g_auto (Ended) ended = run_child ("quiet");
   g_assert_cmpint (ended.code, ==, FW_EXIT_DONE);
   g_assert_cmpstr (ended.output, ==, "clip.mp4\n");
-  g_assert_nonnull (strstr (ended.errors, "sample 0/20"));
-  g_assert_nonnull (strstr (ended.errors, "one message\n"));
-  g_assert_nonnull (strstr (ended.errors, "step 20  loss 0.05\n"));
+  g_assert_cmpstr (ended.errors, ==, "one message\n");
 }
 
 /* Parses the lines of events and counts those called @name; fractions must not fall, nor reach 1 before the end. */
@@ -164,7 +163,7 @@ test_refused (void)
 {
   g_auto (Ended) invalid = run_child ("invalid");
   g_assert_cmpint (invalid.code, ==, FW_EXIT_USAGE);
-  g_assert_true (g_str_has_suffix (invalid.errors, "\nframewright-cli: it was refused\n"));
+  g_assert_cmpstr (invalid.errors, ==, "framewright-cli: it was refused\n");
   g_assert_cmpstr (invalid.output, ==, "");
   g_auto (Ended) failed = run_child ("failed");
   g_assert_cmpint (failed.code, ==, FW_EXIT_FAILED);
@@ -191,7 +190,7 @@ main (int argc, char **argv)
     return be_child (argv[2]);
   g_test_init (&argc, &argv, NULL);
   g_setenv ("XDG_CACHE_HOME", "/nonexistent", TRUE);
-  g_test_add_func ("/cli-job/lines", test_lines);
+  g_test_add_func ("/cli-job/quiet", test_quiet);
   g_test_add_func ("/cli-job/json", test_json);
   g_test_add_func ("/cli-job/refused", test_refused);
   g_test_add_func ("/cli-job/interrupted", test_interrupted);
