@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * framewright-cli inspect: what a checkpoint holds, without running or loading any of it. */
 #include "app/cli/commands.h"
+#include "app/cli/print.h"
 #include "engine/checkpoint/identify.h"
-#include "engine/checkpoint/json-text.h"
 
 #include <stdio.h>
 
@@ -15,17 +15,6 @@ static const FwOption options[] = {
   { "json", FW_OPTION_FLAG, G_STRUCT_OFFSET (Values, json), NULL, 0, 0, NULL, "print one JSON object" },
   { NULL },
 };
-
-/* Tensors that come from strangers may be named with control characters, which a terminal would obey. */
-static char *
-printable (const char *name)
-{
-  g_autofree char *valid = g_utf8_make_valid (name, -1);
-  GString *text = g_string_new (NULL);
-  for (const char *at = valid; *at != '\0'; at = g_utf8_next_char (at))
-    g_string_append_unichar (text, g_unichar_iscntrl (g_utf8_get_char (at)) ? 0xfffd : g_utf8_get_char (at));
-  return g_string_free (text, FALSE);
-}
 
 static void
 print_text (const FwCheckpoint *checkpoint, const FwCheckpointSummary *summary)
@@ -42,20 +31,10 @@ print_text (const FwCheckpoint *checkpoint, const FwCheckpointSummary *summary)
     printf ("Complete    yes: every tensor lies whole in the file\n");
   for (guint i = 0; i < fw_checkpoint_count (checkpoint); i++) {
     const FwCheckpointTensor *tensor = fw_checkpoint_tensor (checkpoint, i);
-    g_autofree char *name = printable (tensor->name);
+    g_autofree char *name = fw_cli_printable (tensor->name);
     g_autofree char *shape = fw_checkpoint_tensor_shape (tensor);
     printf ("%-5s %-20s %s\n", fw_checkpoint_tensor_type (tensor), shape, name);
   }
-}
-
-static void
-add_text (JsonBuilder *builder, const char *name, const char *text)
-{
-  json_builder_set_member_name (builder, name);
-  if (text != NULL)
-    json_builder_add_string_value (builder, text);
-  else
-    json_builder_add_null_value (builder);
 }
 
 static void
@@ -64,10 +43,9 @@ build_tensors (const FwCheckpoint *checkpoint, JsonBuilder *builder)
   json_builder_begin_array (builder);
   for (guint i = 0; i < fw_checkpoint_count (checkpoint); i++) {
     const FwCheckpointTensor *tensor = fw_checkpoint_tensor (checkpoint, i);
-    g_autofree char *name = g_utf8_make_valid (tensor->name, -1);
     json_builder_begin_object (builder);
-    add_text (builder, "name", name);
-    add_text (builder, "type", fw_checkpoint_tensor_type (tensor));
+    fw_cli_json_text (builder, "name", tensor->name);
+    fw_cli_json_text (builder, "type", fw_checkpoint_tensor_type (tensor));
     json_builder_set_member_name (builder, "shape");
     json_builder_begin_array (builder);
     for (int axis = 0; axis < tensor->rank; axis++)
@@ -83,19 +61,15 @@ print_json (const FwCheckpoint *checkpoint, const FwCheckpointSummary *summary)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
   json_builder_begin_object (builder);
-  add_text (builder, "layout", fw_checkpoint_layout (checkpoint));
-  add_text (builder, "kind", summary->kind);
-  add_text (builder, "lacking", summary->lacking);
-  json_builder_set_member_name (builder, "values");
-  json_builder_add_int_value (builder, summary->elements);
-  json_builder_set_member_name (builder, "bytes");
-  json_builder_add_int_value (builder, summary->bytes);
+  fw_cli_json_text (builder, "layout", fw_checkpoint_layout (checkpoint));
+  fw_cli_json_text (builder, "kind", summary->kind);
+  fw_cli_json_text (builder, "lacking", summary->lacking);
+  fw_cli_json_integer (builder, "values", summary->elements);
+  fw_cli_json_integer (builder, "bytes", summary->bytes);
   json_builder_set_member_name (builder, "tensors");
   build_tensors (checkpoint, builder);
   json_builder_end_object (builder);
-  g_autoptr (JsonNode) root = json_builder_get_root (builder);
-  g_autofree char *line = fw_json_text_print (root, FALSE);
-  puts (line);
+  fw_cli_json_print (builder);
 }
 
 static int

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * framewright-cli: the studio's jobs without a window. Finds the command, parses its options, runs it. */
 #include "app/cli/commands.h"
+#include "app/cli/print.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -84,7 +85,8 @@ main (int argc, char **argv)
   }
   const FwCommand *command = find_command (argv[1]);
   if (command == NULL) {
-    fprintf (stderr, "framewright-cli: unknown command “%s”; see framewright-cli --help\n", argv[1]);
+    g_autofree char *word = fw_cli_printable (argv[1]);
+    fprintf (stderr, "framewright-cli: unknown command “%s”; see framewright-cli --help\n", word);
     return FW_EXIT_USAGE;
   }
   return finish (run_command (command, argv + 2));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Progress for people: a bar on stderr that is drawn over itself where that is a terminal, else nothing but what the user must
  * know of a job that succeeded. Paths of results go to stdout, one a line. */
+#include "app/cli/print.h"
 #include "app/cli/progress.h"
 
 #include <stdio.h>
@@ -31,7 +32,8 @@ time_left (const FwProgressState *state)
 static void
 print_message (const char *sentence)
 {
-  fprintf (stderr, "%s\n", sentence);
+  g_autofree char *line = fw_cli_printable (sentence);
+  fprintf (stderr, "%s\n", line);
 }
 
 static void

@@ -214,11 +214,11 @@ read_drift (FwModelCard *card, JsonObject *root, const char *what, GError **erro
          && fw_config_read (json, drift_fields, card, what, error);
 }
 
-/* Names become options and file names. */
+/* Names become options and file names; what ends in .json is taken for a path. */
 static gboolean
 is_plain_name (const char *name)
 {
-  return strlen (name) <= 64 && name[0] != '.' && name[strspn (name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-_.")] == '\0';
+  return strlen (name) <= 64 && name[0] != '.' && !g_str_has_suffix (name, ".json") && name[strspn (name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-_.")] == '\0';
 }
 
 static gboolean
@@ -233,7 +233,7 @@ read_card (FwModelCard *card, JsonObject *root, GError **error)
       || !read_text (root, "source", FALSE, what, &card->source, error))
     return FALSE;
   if (!is_plain_name (card->name))
-    return fail (error, what, "name", "must be made of letters, digits, “-”, “_” and “.”");
+    return fail (error, what, "name", "must be made of letters, digits, “-”, “_” and “.”, and not end in .json");
   for (FwNetworkRole role = 0; role < FW_N_ROLES; role++)
     if (!read_network (card, role, root, error))
       return FALSE;

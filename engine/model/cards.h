@@ -18,3 +18,11 @@ FwModelCard *fw_model_card_find (const char *name, GError **error);
 /* Paths of all registered cards by the names of their files, each name once, in the order of names. Free with
  * g_ptr_array_unref(). */
 GPtrArray *fw_model_cards (void);
+
+/* Registers the model at @path, a card or a folder with model.json, under the name that its card states, by a link in the first of
+ * fw_model_folders(); the model stays where it lies. Its networks are opened, its digests not compared. Returns the card. Errors:
+ * those of the card and of the networks; FORMAT for what is no model, with what it is instead; INVALID if there is a model of
+ * that name. */
+FwModelCard *fw_model_card_register (const char *path, GError **error);
+/* Removes the link, never a model. FW_ERROR_INVALID if there is no model @name, or it is there without a link. */
+gboolean fw_model_card_unregister (const char *name, GError **error);

@@ -37,6 +37,69 @@ says "and of a path" '^Name +random' "$CLI" models show model/
 says "models verify tells the digests" "^$(sha256sum model/text/spiece.model | cut -c 1-64)  " "$CLI" models verify model/
 printf x >>model/transformer.safetensors
 exits "and finds a damaged file" 1 "transformer.safetensors" "$CLI" models verify model/
+
+# Models that are added where they lie; each command is a process of its own.
+export FRAMEWRIGHT_DATA=$PWD/registered
+"$BUILD/tests/random-model" "far away"
+cp -r "far away" other
+cp -r "far away" whole
+sed -i 's/"name": "random"/"name": "other"/' other/model.json
+mv other/model.json other/its-card.json
+says "models add takes a folder" '^random is added' "$CLI" models add "far away"
+says "and a card, which it finds its files from" '^\{"name":"other","state":"added","card":"/' "$CLI" models add other/its-card.json --json
+says "an added model is listed" '^random +Random weights' "$CLI" models list
+says "with the other" '^\{"name":"other","title":"Random weights.*","default":false,"card":".*/other/its-card.json","fault":null\}$' \
+  "$CLI" models list --json
+says "and drawn with by its name" '^clip.png$' "$CLI" generate --model other --prompt x --frames 1 --steps 2 --output clip.png
+says "models show --json" '^\{"name":"other",.*"frames":4,.*"vae":\{"architecture":"AutoencoderKL",' "$CLI" models show other --json
+says "models verify --json" '^\{"name":"other","file":".*/other/.*","sha256":"[0-9a-f]{64}","stated":false\}$' "$CLI" models verify --json other
+says "tells the end" '^\{"name":"other","state":"whole",' "$CLI" models verify --json other
+says "models devices --json" '^\{"device":"cpu","path":"[a-z0-9]+","precision":"(bf16|fp32)","processors":[0-9]+\}$' "$CLI" models devices --json
+exits "no name is added twice" 2 'There is a model “random” already, at .*far away' "$CLI" models add whole
+ls -lR other "far away" >before
+says "models remove" '^random is removed' "$CLI" models remove random
+says "models remove --json" '^\{"name":"other","state":"removed","card":null\}$' "$CLI" models remove other --json
+ls -lR other "far away" >after
+check "the model itself stays" cmp before after
+none "nothing is registered any more" "$("$CLI" models list 2>stderr)"
+exits "what was removed is gone" 2 'There is no model “random”' "$CLI" models remove random
+"$CLI" models add other/its-card.json >stdout
+mv other elsewhere
+says "a model that went away is told" '^\? +cannot be used: .*its-card.json' "$CLI" models list
+says "and can be removed" '^other is removed' "$CLI" models remove other
+cp -r "far away" registered/models/fixed
+exits "a model that lies among the registered ones is not removed" 2 'was not added but lies' "$CLI" models remove fixed
+check "and stays" test -f registered/models/fixed/model.json
+rm -rf registered/models/*
+ln -s ../../whole registered/models/linked
+says "a link made by hand, in a folder that is named relatively" '^linked|^random +Random' env FRAMEWRIGHT_DATA=registered "$CLI" models list
+says "leads to its model" '^Card +registered/models/../../whole/model.json' env FRAMEWRIGHT_DATA=registered "$CLI" models show linked
+sed 's/"title": "/&\\u001b[31m\\r/' whole/model.json >hostile.json
+sed -i 's/"weights": "/&whole\//' hostile.json
+"$CLI" models add "$PWD/hostile.json" >stdout && "$CLI" models list >shown && "$CLI" models show random >>shown
+check "a card's text does not reach the terminal as it is" grep -q 'random .*[[]31m' shown
+none "no control character does" "$(tr -d '\n' <shown | grep -P '[\x00-\x1f]')"
+rm -rf registered
+
+exits "models add of what is not there" 1 'nowhere.*No such file' "$CLI" models add nowhere
+exits "models add of weights alone" 1 'one network of a model \(STDiT' "$CLI" models add "far away/transformer.safetensors"
+exits "models add of a folder of weights alone" 1 'one network of a model \(.*VAE' "$CLI" models add "far away/vae"
+mkdir hollow
+mkfifo pipe
+head -c 100000 /dev/urandom >noise.bin
+for path in hollow pipe noise.bin /dev/zero /dev/null; do
+  exits "models add of $path" 1 'is no model' "$CLI" models add "$path"
+done
+echo '{"prompt": "x"}' >recipe.json
+exits "models add of other JSON" 1 'not known to this version' "$CLI" models add recipe.json
+rm "far away/transformer.safetensors"
+exits "models add of a model that lacks weights" 1 'transformer.safetensors' "$CLI" models add "far away"
+exits "models add of nothing" 2 'takes one path' "$CLI" models add
+exits "models add with an unknown option" 2 'unknown option' "$CLI" models add --copy model
+none "nothing was registered by all this" "$(ls registered 2>ls.log)"
+exits "models add where nothing can be written" 1 'Cannot write' env FRAMEWRIGHT_DATA=/proc "$CLI" models add whole
+unset FRAMEWRIGHT_DATA
+
 exits "models show of nothing" 2 "There is no model" "$CLI" models show nothing
 exits "models show without a name" 2 "takes one model" "$CLI" models show
 exits "models without an action" 2 "too few" "$CLI" models

@@ -75,6 +75,7 @@ static const struct { const char *from, *to, *sentence; } faults[] = {
   { "\"title\"", "\"titel\"", "“titel” is not known" },
   { "\"name\": \"tiny\",", "", "“name” is missing" },
   { "\"tiny\"", "\"../tiny\"", "“name” must be made of letters" },
+  { "\"tiny\"", "\"tiny.json\"", "“name” must be made of letters" },
   { "\"tiny\"", "\"\"", "“name” must be a text" },
   { "\"tiny\"", "7", "“name” must be a text" },
   { "\"vae\"", "\"VAE\"", "“VAE” is not known" },
