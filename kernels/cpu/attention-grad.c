@@ -8,7 +8,7 @@
 #include "kernels/cpu/row-math.h"
 #include "kernels/cpu/run.h"
 
-enum { MOST_QUERIES = 128, MOST_KEYS = 128, FLOPS_PER_RANGE = 1 << 24 };
+enum { MOST_QUERIES = 128, MOST_KEYS = 128, MOST_FETCHED = 128, ROWS_AHEAD = 8, FLOPS_PER_RANGE = 1 << 24 };
 enum { SCORE_STRIDE = MOST_QUERIES + 16 };
 
 typedef struct {
@@ -120,6 +120,8 @@ load_statistics (const Attention *attention, const Room *room, const Meeting *me
   float *o = room->rows, *slope = room->rows + attention->value_stride;
   int64_t place = meeting->b1 * lse->stride[0] + meeting->b2 * lse->stride[1] + meeting->head * lse->stride[2];
   for (int64_t query = 0; query < attention->queries; query++) {
+    fw_fetch_head (&meeting->o, query + ROWS_AHEAD, 1);
+    fw_fetch_head (&meeting->slope, query + ROWS_AHEAD, 1);
     room->lse[query] = (float) fw_load_element (lse->data, lse->dtype, place + query * lse->stride[3]);
     load_row (&meeting->o, query, o);
     load_row (&meeting->slope, query, slope);
@@ -262,10 +264,21 @@ differentiate_sequence (const Attention *attention, const Room *room, Meeting *m
     fw_pack_head_across (kernel, &meeting->k, meeting->key, meeting->keys, room->key_across);
     for (meeting->query = 0; meeting->query < attention->queries; meeting->query += attention->block_queries) {
       meeting->queries = FW_MIN (attention->block_queries, attention->queries - meeting->query);
+      fw_fetch_head (&meeting->q, meeting->query + meeting->queries, attention->block_queries);
       differentiate_block (attention, room, meeting, first && meeting->query == 0);
     }
   }
   store_rows (&attention->call->out[0], meeting, attention->queries, room->dq, attention->key_stride, attention->scale);
+}
+
+/* Brings what a sequence begins with near, while the one before it is worked on. */
+static void
+fetch (const Attention *attention, int64_t b1, int64_t b2, int64_t head)
+{
+  Meeting meeting = meet (attention, b1, b2, head);
+  const FwHead *heads[] = { &meeting.o, &meeting.slope, &meeting.k, &meeting.v, &meeting.q };
+  for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+    fw_fetch_head (heads[i], 0, MOST_FETCHED);
 }
 
 /* The sequences from @b2 on that share keys, @count of them. */
@@ -276,6 +289,12 @@ differentiate_group (const Attention *attention, const Room *room, int64_t b1, i
   Meeting meeting = { 0 };
   for (int64_t i = 0; i < count; i++) {
     meeting = meet (attention, b1, b2 + i, head);
+    if (i + 1 < count)
+      fetch (attention, b1, b2 + i + 1, head);
+    for (int o = 0; o < 3; o++) {
+      FwHead out = fw_head (&call->out[o], b1, b2 + i, head);
+      fw_fetch_head_to_write (&out, 0, MOST_FETCHED);
+    }
     differentiate_sequence (attention, room, &meeting, i == 0);
   }
   meeting.b2 = b2;
@@ -306,12 +325,16 @@ differentiate_range (void *context, int64_t begin, int64_t end, int worker)
   cut_room (attention, (char *) attention->call->scratch + worker * attention->worker_bytes, &room);
   if (attention->kernel->begin)
     attention->kernel->begin ();
-  for (int64_t item = begin; item < end; item++)
-    if (attention->bias)
+  for (int64_t item = begin; item < end; item++) {
+    int64_t next = item + 1, heads = attention->heads;
+    if (attention->bias) {
       differentiate_head (attention, &room, item);
-    else
-      differentiate_group (attention, &room, item / attention->heads / groups, item / attention->heads % groups * count, count,
-                           item % attention->heads);
+      continue;
+    }
+    if (next < end)
+      fetch (attention, next / heads / groups, next / heads % groups * count, next % heads);
+    differentiate_group (attention, &room, item / heads / groups, item / heads % groups * count, count, item % heads);
+  }
   if (attention->kernel->end)
     attention->kernel->end ();
 }

@@ -8,7 +8,7 @@
 #include "kernels/cpu/row-math.h"
 #include "kernels/cpu/run.h"
 
-enum { MOST_QUERIES = 128, MOST_KEYS = 256, FLOPS_PER_RANGE = 1 << 24 };
+enum { MOST_QUERIES = 128, MOST_KEYS = 256, MOST_FETCHED = 128, FLOPS_PER_RANGE = 1 << 24 };
 
 typedef struct {
   const FwKernelCall *call;
@@ -156,18 +156,45 @@ store_results (const Attention *attention, const Room *room, const Meeting *meet
   }
 }
 
+/* Which block of queries of which head of which sequence an item is. */
+typedef struct { int64_t b1, b2, head, query; } Place;
+
+static Place
+place_of (const Attention *attention, int64_t item)
+{
+  int64_t block = item % attention->query_blocks, head = item / attention->query_blocks % attention->heads;
+  int64_t sequence = item / attention->query_blocks / attention->heads;
+  return (Place) { sequence / attention->sequences, sequence % attention->sequences, head, block * attention->block_queries };
+}
+
+/* Brings what @item begins with near, while the one before it is worked on. */
+static void
+fetch (const Attention *attention, int64_t item)
+{
+  const FwTensor *in = attention->call->in;
+  Place place = place_of (attention, item);
+  FwHead q = fw_head (&in[0], place.b1, place.b2, place.head);
+  fw_fetch_head (&q, place.query, attention->block_queries);
+  if (place.query > 0)
+    return;
+  FwHead k = fw_head (&in[1], place.b1, place.b2, place.head), v = fw_head (&in[2], place.b1, place.b2, place.head);
+  fw_fetch_head (&k, 0, MOST_FETCHED);
+  fw_fetch_head (&v, 0, MOST_FETCHED);
+}
+
 static void
 attend (const Attention *attention, const Room *room, int64_t item)
 {
   const FwMicroKernel *kernel = attention->kernel;
   const FwKernelCall *call = attention->call;
-  int64_t block = item % attention->query_blocks, head = item / attention->query_blocks % attention->heads;
-  int64_t sequence = item / attention->query_blocks / attention->heads;
-  int64_t b1 = sequence / attention->sequences, b2 = sequence % attention->sequences;
-  Meeting meeting = { .b1 = b1, .head = head, .query = block * attention->block_queries };
+  Place place = place_of (attention, item);
+  int64_t b1 = place.b1, b2 = place.b2, head = place.head;
+  Meeting meeting = { .b1 = b1, .head = head, .query = place.query };
   meeting.queries = FW_MIN (attention->block_queries, attention->queries - meeting.query);
   FwHead q = fw_head (&call->in[0], b1, b2, head), k = fw_head (&call->in[1], b1, b2, head);
   FwHead v = fw_head (&call->in[2], b1, b2, head);
+  FwHead o = fw_head (&call->out[0], b1, b2, head);
+  fw_fetch_head_to_write (&o, meeting.query, meeting.queries);
   int64_t keys = attention->causal ? FW_MIN (attention->keys, meeting.query + meeting.queries) : attention->keys;
   fw_pack_head_rows (kernel, &q, meeting.query, meeting.queries, room->q);
   for (int64_t row = 0; keys == 0 && row < meeting.queries; row++) {
@@ -196,8 +223,11 @@ attend_range (void *context, int64_t begin, int64_t end, int worker)
   cut_room (attention, (char *) attention->call->scratch + worker * attention->worker_bytes, &room);
   if (attention->kernel->begin)
     attention->kernel->begin ();
-  for (int64_t item = begin; item < end; item++)
+  for (int64_t item = begin; item < end; item++) {
+    if (item + 1 < end)
+      fetch (attention, item + 1);
     attend (attention, &room, item);
+  }
   if (attention->kernel->end)
     attention->kernel->end ();
 }

@@ -27,6 +27,23 @@ fw_head_lines (const FwHead *head, int64_t first)
                      .dtype = tensor->dtype, .stride = head->stride, .step = 1 };
 }
 
+/* Brings rows [first, first + count) of a head, as far as there are so many, near to the processor: rows lie too far apart for
+ * it to foresee them. */
+static inline void
+fw_fetch_head (const FwHead *head, int64_t first, int64_t count)
+{
+  for (int64_t row = first; row < FW_MIN (first + count, head->tensor->dim[2]); row++)
+    fw_fetch (head->tensor, head->place + row * head->stride, head->width);
+}
+
+/* The same for rows of a result, which may be absent. */
+static inline void
+fw_fetch_head_to_write (const FwHead *head, int64_t first, int64_t count)
+{
+  for (int64_t row = first; fw_present (head->tensor) && row < FW_MIN (first + count, head->tensor->dim[2]); row++)
+    fw_fetch_to_write (head->tensor, head->place + row * head->stride, head->width);
+}
+
 /* A head's width may exceed the depth of one block: it is cut into blocks of the kernel's depth. */
 static inline int64_t
 fw_width_blocks (const FwMicroKernel *kernel, int64_t width)

@@ -127,6 +127,20 @@ fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, i
 }
 
 typedef struct { int64_t batch, segment, row, rows, column, columns; } Piece;
+typedef struct { Piece piece; int64_t block; bool wanted; } Coming;
+
+static int64_t
+count_pieces (const FwGemm *gemm)
+{
+  return gemm->batches * gemm->segments * gemm->row_blocks * gemm->column_blocks;
+}
+
+/* The first depth block of a segment. */
+static int64_t
+first_block (const FwGemm *gemm, int64_t segment)
+{
+  return gemm->depth_blocks * segment / gemm->segments;
+}
 
 static Piece
 piece_of (const FwGemm *gemm, int64_t item)
@@ -143,22 +157,47 @@ piece_of (const FwGemm *gemm, int64_t item)
   return piece;
 }
 
+/* What comes after depth block @block of @piece, which is @item: its next block, or else the piece that this worker gets if
+ * all are equally fast. */
+static Coming
+coming_after (const FwGemm *gemm, int64_t item, const Piece *piece, int64_t block, int64_t past)
+{
+  Coming coming = { *piece, block + 1, gemm->fetch != NULL };
+  if (block + 1 == past) {
+    item += gemm->call->parallel->workers;
+    coming.wanted = gemm->fetch != NULL && item < count_pieces (gemm);
+    coming.piece = piece_of (gemm, item);
+    coming.block = first_block (gemm, coming.piece.segment);
+  }
+  return coming;
+}
+
+static void
+fetch (const FwGemm *gemm, const Coming *coming, int64_t part, int64_t parts)
+{
+  const Piece *piece = &coming->piece;
+  FwGemmBlock block = { piece->row, piece->rows, piece->column, piece->columns, coming->block * gemm->block_depth,
+                        depth_of_block (gemm, coming->block) };
+  if (coming->wanted)
+    gemm->fetch (gemm, piece->batch, &block, part, parts);
+}
+
 /* One depth block of one piece, whose rows lie packed at @a. */
 static void
-multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, int64_t padded, const char *a, float *c,
-                      char *panel, bool accumulate)
+multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, const Coming *coming, int64_t padded, const char *a,
+                      float *c, char *room, bool accumulate)
 {
   const FwMicroKernel *kernel = gemm->kernel;
-  if (gemm->packed_ahead) {
-    fw_multiply_block (kernel, piece->rows, piece->columns, padded, a,
-                       panel_at (gemm, piece->batch, block, piece->column / kernel->columns), gemm->panel_bytes, c,
-                       gemm->c_stride, accumulate);
-    return;
-  }
-  for (int64_t column = 0; column < piece->columns; column += kernel->columns) {
-    int64_t width = FW_MIN (kernel->columns, piece->columns - column);
-    gemm->pack_b (gemm, piece->batch, piece->column + column, width, block * gemm->block_depth, depth_of_block (gemm, block),
-                  padded, gemm->block_depth, panel);
+  int64_t panels = fw_ceil_div (piece->columns, kernel->columns);
+  for (int64_t i = 0; i < panels; i++) {
+    int64_t column = i * kernel->columns, width = FW_MIN (kernel->columns, piece->columns - column);
+    char *panel = room;
+    if (gemm->packed_ahead)
+      panel = panel_at (gemm, piece->batch, block, piece->column / kernel->columns + i);
+    else
+      gemm->pack_b (gemm, piece->batch, piece->column + column, width, block * gemm->block_depth, depth_of_block (gemm, block),
+                    padded, gemm->block_depth, panel);
+    fetch (gemm, coming, i, panels);
     fw_multiply_block (kernel, piece->rows, width, padded, a, panel, gemm->panel_bytes, c + column, gemm->c_stride, accumulate);
   }
 }
@@ -184,14 +223,14 @@ multiply_range (void *context, int64_t begin, int64_t end, int worker)
     kernel->begin ();
   for (int64_t item = begin; item < end; item++) {
     Piece piece = piece_of (gemm, item);
-    int64_t first = gemm->depth_blocks * piece.segment / gemm->segments;
-    int64_t past = gemm->depth_blocks * (piece.segment + 1) / gemm->segments;
+    int64_t first = first_block (gemm, piece.segment), past = first_block (gemm, piece.segment + 1);
     for (int64_t block = first; block < past; block++) {
+      Coming coming = coming_after (gemm, item, &piece, block, past);
       int64_t depth = depth_of_block (gemm, block), padded = fw_round_up (depth, kernel->step);
       gemm->pack_a (gemm, piece.batch, piece.row, piece.rows, block * gemm->block_depth, depth, padded, a);
       if (gemm->see_a && piece.column == 0)
         gemm->see_a (gemm, piece.batch, piece.segment, piece.row, piece.rows, block * gemm->block_depth, depth);
-      multiply_depth_block (gemm, &piece, block, padded, a, c, panel, block > first);
+      multiply_depth_block (gemm, &piece, block, &coming, padded, a, c, panel, block > first);
     }
     if (gemm->segments == 1)
       gemm->finish (gemm, piece.batch, piece.row, piece.rows, piece.column, piece.columns, c, gemm->c_stride);
@@ -223,9 +262,8 @@ fw_gemm_run (FwGemm *gemm)
     return;
   if (gemm->packed_ahead)
     parallel->run (parallel, gemm->batches * gemm->depth_blocks * pack_groups (gemm), 1, pack_range, gemm);
-  int64_t items = gemm->batches * gemm->segments * gemm->row_blocks * gemm->column_blocks;
   int64_t work = gemm->block_rows * gemm->block_columns * FW_MAX (1, gemm->depth);
-  parallel->run (parallel, items, FW_MAX (1, (1 << 23) / work), multiply_range, gemm);
+  parallel->run (parallel, count_pieces (gemm), FW_MAX (1, (1 << 23) / work), multiply_range, gemm);
   if (gemm->segments > 1)
     parallel->run (parallel, gemm->batches * gemm->rows, FW_MAX (1, (1 << 16) / gemm->columns), join_range, gemm);
 }

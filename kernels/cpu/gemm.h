@@ -5,6 +5,9 @@
 #pragma once
 #include "kernels/cpu/pack.h"
 
+/* A block of A, and of B, over a part of the depth. */
+typedef struct { int64_t row, rows, column, columns, start, depth; } FwGemmBlock;
+
 typedef struct FwGemm {
   const FwKernelCall *call;
   const FwMicroKernel *kernel;
@@ -21,6 +24,9 @@ typedef struct FwGemm {
   /* May be NULL. Called once for every block of A, soon after it was packed, its depth blocks in order within a segment. */
   void (*see_a) (const struct FwGemm *gemm, int64_t batch, int64_t segment, int64_t first, int64_t count, int64_t start,
                  int64_t depth);
+  /* May be NULL. Called between products, for @part 0 .. @parts - 1: brings that part of the numbers of a block that is
+   * likely to be packed next into the second-level cache. */
+  void (*fetch) (const struct FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64_t part, int64_t parts);
   /* Takes a finished piece of C, @rows x @columns from (@row, @column), and may change it. */
   void (*finish) (const struct FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns,
                   float *c, int64_t c_stride);

@@ -29,6 +29,17 @@ linear_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, 
 }
 
 static void
+linear_fetch (const FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64_t part, int64_t parts)
+{
+  const Linear *linear = gemm->operands;
+  int64_t first = block->rows * part / parts, past = block->rows * (part + 1) / parts;
+  FwCursor cursor;
+  fw_rows_seek (&linear->rows, block->row + first, &cursor);
+  for (; first < past; first++, fw_rows_next (&linear->rows, &cursor))
+    fw_fetch (&gemm->call->in[0], cursor.offset[X] + block->start, block->depth);
+}
+
+static void
 linear_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded,
                int64_t panel_depth, char *to)
 {
@@ -127,7 +138,7 @@ plan_linear (FwGemm *gemm, Linear *linear, const FwKernelCall *call)
   fw_rows_init (&linear->rows, LINEAR_TENSORS, (const FwTensor *[]) { y, x, &call->in[3], &call->in[4], &call->out[1] }, false);
   *gemm = (FwGemm) { .call = call, .kernel = fw_micro_for (x->dtype), .batches = 1, .rows = linear->rows.rows,
                      .columns = y->dim[y->rank - 1], .depth = x->dim[x->rank - 1], .operands = linear,
-                     .pack_a = linear_pack_a, .pack_b = linear_pack_b, .finish = linear_finish };
+                     .fetch = linear_fetch, .pack_a = linear_pack_a, .pack_b = linear_pack_b, .finish = linear_finish };
   return fw_gemm_plan (gemm);
 }
 
@@ -192,6 +203,19 @@ grad_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, in
 }
 
 static void
+grad_fetch (const FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64_t part, int64_t parts)
+{
+  const GradWeight *grad = gemm->operands;
+  int64_t first = block->depth * part / parts, past = block->depth * (part + 1) / parts;
+  FwCursor cursor;
+  fw_rows_seek (&grad->rows, block->start + first, &cursor);
+  for (; first < past; first++, fw_rows_next (&grad->rows, &cursor)) {
+    fw_fetch (&gemm->call->in[1], cursor.offset[DY] + block->row, block->rows);
+    fw_fetch (&gemm->call->in[0], cursor.offset[GRAD_X] + block->column, block->columns);
+  }
+}
+
+static void
 grad_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns, float *c,
              int64_t c_stride)
 {
@@ -208,7 +232,7 @@ plan_grad (FwGemm *gemm, GradWeight *grad, const FwKernelCall *call)
   bool bf16 = x->dtype == FW_DTYPE_BF16 || dy->dtype == FW_DTYPE_BF16;
   *gemm = (FwGemm) { .call = call, .kernel = fw_micro_for (bf16 ? FW_DTYPE_BF16 : FW_DTYPE_F32), .batches = 1,
                      .rows = dy->dim[dy->rank - 1], .columns = x->dim[x->rank - 1], .depth = grad->rows.rows, .split_depth = true,
-                     .operands = grad, .pack_a = grad_pack_a, .pack_b = grad_pack_b, .finish = grad_finish };
+                     .operands = grad, .fetch = grad_fetch, .pack_a = grad_pack_a, .pack_b = grad_pack_b, .finish = grad_finish };
   size_t bytes = (size_t) fw_round_up ((int64_t) fw_gemm_plan (gemm), 64);
   grad->bias_sums = fw_room_at (call->scratch, bytes);
   return bytes + (size_t) (FW_MAX (1, gemm->segments) * gemm->rows) * sizeof (float);

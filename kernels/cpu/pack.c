@@ -204,14 +204,19 @@ columns_across (const Kind kind, const FwMicroKernel *kernel, char *to, int64_t 
                 int64_t first, int64_t columns, int64_t depth, int64_t padded)
 {
   const int64_t unit = kind.to_bf16 ? 2 : 1, units = padded / unit, unit_bytes = kernel->columns * 4;
-  for (int64_t u = 0; u < units; u++)
-    for (int64_t column = 0; column < columns; column += 2 * VEC) {
-      FwBits left, right;
-      char *place = panel_place (kernel, to, panel_depth, column) + u * unit_bytes;
-      load_unit (kind, from, u, depth, first + column, columns - column, &left, &right);
-      bits_store (place, left);
-      bits_store (place + VEC * 4, right);
+  const int64_t panel_bytes = fw_panel_bytes (kernel, panel_depth);
+  for (int64_t u = 0; u < units; u++) {
+    char *panel = to + u * unit_bytes;
+    for (int64_t begin = 0; begin < columns; begin += kernel->columns, panel += panel_bytes) {
+      char *place = panel;
+      for (int64_t column = begin; column < FW_MIN (columns, begin + kernel->columns); column += 2 * VEC, place += 2 * VEC * 4) {
+        FwBits left, right;
+        load_unit (kind, from, u, depth, first + column, columns - column, &left, &right);
+        bits_store (place, left);
+        bits_store (place + VEC * 4, right);
+      }
     }
+  }
 }
 
 /* Calls @loops compiled for the kind of this packing. */
