@@ -177,8 +177,9 @@ fw_journal_read (const char *path, GError **error)
   Journal *journal = g_new0 (Journal, 1);
   journal->blobs = g_array_new (FALSE, FALSE, sizeof (FwJournalBlob));
   g_array_set_clear_func (journal->blobs, blob_clear);
-  Reader reader = { .at = g_mapped_file_get_contents (file) };
-  reader.end = reader.at + g_mapped_file_get_length (file);
+  gsize length = g_mapped_file_get_length (file);
+  Reader reader = { .at = length > 0 ? g_mapped_file_get_contents (file) : "" }; /* an empty file is mapped to NULL */
+  reader.end = reader.at + length;
   gboolean whole = read_records (&reader, journal);
   g_free (reader.name);
   if (!whole) {

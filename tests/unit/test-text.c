@@ -2,6 +2,7 @@
  * Caption cleaning and its parts against recorded answers of the reference, and against inputs meant to do harm. */
 #include <json-glib/json-glib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/memory/error.h"
 #include "engine/memory/file.h"
@@ -142,13 +143,13 @@ clean_in_time (const char *unit, const char *tail)
   while (text->len + strlen (unit) < FW_CAPTION_LIMIT)
     g_string_append (text, unit);
   g_string_append (text, tail);
-  gint64 start = g_get_monotonic_time ();
+  clock_t start = clock (); /* processor time: the machine may be busy */
   g_autofree char *cleaned = fw_caption_clean (text->str, &error);
-  gint64 taken = g_get_monotonic_time () - start;
+  double taken = (double) (clock () - start) / CLOCKS_PER_SEC;
   g_assert_no_error (error);
   g_assert_true (g_utf8_validate (cleaned, -1, NULL));
-  if (taken > 4 * G_USEC_PER_SEC)
-    g_error ("%" G_GSIZE_FORMAT " bytes of “%s” took %.1f s", text->len, unit, (double) taken / G_USEC_PER_SEC);
+  if (taken > 4)
+    g_error ("%" G_GSIZE_FORMAT " bytes of “%s” took %.1f s", text->len, unit, taken);
 }
 
 /* Inputs on which a naive implementation takes quadratic or worse time. They take well under a second each; the bound allows for
