@@ -32,9 +32,9 @@ static const FwOption options[] = {
   { "steps", FW_OPTION_INTEGER, AT (steps), "N", 1, 1000, "the model's", "sampling steps" },
   { "guidance", FW_OPTION_NUMBER, AT (guidance), "X", 0, 100, "the model's", "how strictly to follow the prompt; 1 = no guidance" },
   { "sampler", FW_OPTION_TEXT, AT (sampler), "NAME", 0, 0, "the model's", "the sampler" },
-  { "seed", FW_OPTION_INTEGER, AT (seed), "N", 0, 9007199254740991.0, "by chance", "the seed of the first clip; each next one takes one more" },
+  { "seed", FW_OPTION_INTEGER, AT (seed), "N", 0, FW_GENERATE_LAST_SEED, "by chance", "the seed of the first clip; each next one takes one more" },
   { "noise", FW_OPTION_CHOICE, AT (noise), "torch-cpu|torch-cuda", 0, 0, "torch-cpu", "whose random numbers to reproduce" },
-  { "count", FW_OPTION_INTEGER, AT (count), "N", 1, 10000, "1", "clips of each prompt" },
+  { "count", FW_OPTION_INTEGER, AT (count), "N", 1, FW_GENERATE_MOST_CLIPS, "1", "clips of each prompt" },
   { "device", FW_OPTION_TEXT, AT (device), "auto|cpu|cuda[:N]", 0, 0, "auto", "where to compute" },
   { "precision", FW_OPTION_CHOICE, AT (precision), "auto|fp32|bf16", 0, 0, "auto", "how to compute" },
   { "memory", FW_OPTION_BYTES, AT (memory), "BYTES", 1 << 20, 1125899906842624.0, "what is free", "the most memory to use, as 800M or 2G" },
@@ -45,7 +45,7 @@ static const FwOption options[] = {
   { NULL },
 };
 
-enum { LARGEST_PROMPTS = 16 << 20 };
+enum { LARGEST_PROMPTS = 16 << 20, MOST_PROMPTS = FW_GENERATE_MOST_CLIPS };
 
 /* The lines of a prompts file that are not blank. */
 static GStrv
@@ -59,20 +59,25 @@ read_prompts (const char *path, GError **error)
     g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” is not valid UTF-8 text", path);
     return NULL;
   }
-  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
   g_autoptr (GStrvBuilder) prompts = g_strv_builder_new ();
-  gboolean any = FALSE;
-  for (guint i = 0; lines[i] != NULL; i++) {
-    if (*g_strstrip (lines[i]) == '\0')
+  guint count = 0;
+  for (char *line = text, *next; line != NULL && count <= MOST_PROMPTS; line = next) {
+    next = strchr (line, '\n');
+    if (next != NULL)
+      *next++ = '\0';
+    if (*g_strstrip (line) == '\0')
       continue;
-    g_strv_builder_add (prompts, lines[i]);
-    any = TRUE;
+    g_strv_builder_add (prompts, line);
+    count++;
   }
-  if (!any) {
+  g_auto (GStrv) found = g_strv_builder_end (prompts);
+  if (count > 0 && count <= MOST_PROMPTS)
+    return g_steal_pointer (&found);
+  if (count == 0)
     g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” holds no prompt", path);
-    return NULL;
-  }
-  return g_strv_builder_end (prompts);
+  else
+    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” holds more than %d prompts; make several files of it", path, MOST_PROMPTS);
+  return NULL;
 }
 
 static gboolean

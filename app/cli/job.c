@@ -69,6 +69,7 @@ run_beside_main_loop (Run *run, double tick)
   static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
   guint sources[G_N_ELEMENTS (signals) + 1];
   signal (SIGPIPE, SIG_IGN);
+  signal (SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write() */
   for (gsize i = 0; i < G_N_ELEMENTS (signals); i++)
     sources[i] = g_unix_signal_add (signals[i], on_signal, run);
   sources[G_N_ELEMENTS (signals)] = g_timeout_add ((guint) (tick * 1000), on_tick, run);

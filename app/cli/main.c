@@ -3,8 +3,10 @@
 #include "app/cli/commands.h"
 #include "app/cli/print.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const FwCommand *const commands[] = {
   &fw_command_generate, &fw_command_train, &fw_command_models, &fw_command_inspect, &fw_command_bench
@@ -68,9 +70,20 @@ run_command (const FwCommand *command, char **words)
   return code;
 }
 
+/* Where a standard stream is closed, the next file that is opened would take its place, and be written into. What stands there
+ * instead fails like a closed one. */
+static void
+fill_closed_streams (void)
+{
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl (fd, F_GETFD) < 0)
+      open ("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int
 main (int argc, char **argv)
 {
+  fill_closed_streams ();
   if (argc < 2) {
     print_help (stderr);
     return FW_EXIT_USAGE;

@@ -29,11 +29,22 @@ parse_integer (const FwOption *option, const char *text, gint64 *value, GError *
                  option->name, (gint64) option->minimum, (gint64) option->maximum, text);
 }
 
+/* As g_ascii_strtod(), but for decimal numbers only. */
+static double
+decimal (const char *text, char **end)
+{
+  double number = g_ascii_strtod (text, end);
+  for (const char *at = text; at < *end; at++)
+    if (*at == 'x' || *at == 'X')
+      *end = (char *) text;
+  return number;
+}
+
 static gboolean
 parse_number (const FwOption *option, const char *text, double *value, GError **error)
 {
   char *end = NULL;
-  double number = g_ascii_strtod (text, &end);
+  double number = decimal (text, &end);
   if (end != text && *end == '\0' && !g_ascii_isspace (*text) && number >= option->minimum && number <= option->maximum) {
     *value = number;
     return TRUE;
@@ -63,7 +74,7 @@ parse_bytes (const FwOption *option, const char *text, gint64 *value, GError **e
 {
   static const char units[] = "KMGT";
   char *end = NULL;
-  double number = g_ascii_strtod (text, &end);
+  double number = decimal (text, &end);
   const char *unit = *end != '\0' ? strchr (units, g_ascii_toupper (*end)) : NULL;
   if (unit != NULL) {
     number = ldexp (number, 10 * (int) (unit - units + 1));
@@ -74,8 +85,9 @@ parse_bytes (const FwOption *option, const char *text, gint64 *value, GError **e
     *value = (gint64) number;
     return TRUE;
   }
-  return refuse (error, "--%s takes bytes such as 800M or 1.5G, from %g to %g, not “%s”", option->name,
-                 option->minimum, option->maximum, text);
+  g_autofree char *least = g_format_size_full ((guint64) option->minimum, G_FORMAT_SIZE_IEC_UNITS);
+  g_autofree char *most = g_format_size_full ((guint64) option->maximum, G_FORMAT_SIZE_IEC_UNITS);
+  return refuse (error, "--%s takes bytes such as 800M or 1.5G, from %s to %s, not “%s”", option->name, least, most, text);
 }
 
 static gboolean

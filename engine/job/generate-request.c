@@ -26,7 +26,7 @@ check_request (const FwGenerateRequest *request, GError **error)
 {
   const struct { const char *name; int value, most; } numbers[] = {
     { "frames", request->frames, 4096 }, { "width", request->width, 8192 }, { "height", request->height, 8192 },
-    { "fps", request->fps, 240 }, { "steps", request->steps, 1000 }, { "count", request->count, 10000 },
+    { "fps", request->fps, 240 }, { "steps", request->steps, 1000 }, { "count", request->count, FW_GENERATE_MOST_CLIPS },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (numbers); i++)
     if (numbers[i].value < 0 || numbers[i].value > numbers[i].most)
@@ -40,8 +40,22 @@ check_request (const FwGenerateRequest *request, GError **error)
     return refuse (error, "The clip needs an output file");
   if (request->from == NULL && (request->prompts == NULL || request->prompts[0] == NULL))
     return refuse (error, "There is no prompt");
-  if (request->noise != NULL && strcmp (request->noise, "torch-cpu") != 0)
-    return refuse (error, "This version draws torch-cpu noise only, not “%s”", request->noise);
+  return TRUE;
+}
+
+/* How many clips the job makes, and what seeds and noise they get. */
+static gboolean
+check_clips (const FwGenerateRequest *request, const FwRecipe *base, GError **error)
+{
+  guint64 prompts = request->prompts != NULL ? g_strv_length ((char **) request->prompts) : 1;
+  guint64 clips = prompts * (guint64) MAX (request->count, 1);
+  if (clips > FW_GENERATE_MOST_CLIPS)
+    return refuse (error, "A job makes at most %d clips, not %" G_GUINT64_FORMAT, FW_GENERATE_MOST_CLIPS, clips);
+  if (base->seed > FW_GENERATE_LAST_SEED - (gint64) clips + 1)
+    return refuse (error, "The seeds of %" G_GUINT64_FORMAT " clips would go beyond %" G_GINT64_FORMAT "; choose a smaller seed",
+                   clips, FW_GENERATE_LAST_SEED);
+  if (strcmp (base->noise, "torch-cpu") != 0)
+    return refuse (error, "This version draws torch-cpu noise only, not “%.64s”", base->noise);
   return TRUE;
 }
 
@@ -205,7 +219,7 @@ fw_generate_resolve (FwGenerateJob *job, GError **error)
   if (job->card == NULL)
     return FALSE;
   job->base = fill_base (job->request, from, job->card);
-  if (!open_networks (job, error) || !check_shape (job, error) || !open_device (job, from, error))
+  if (!check_clips (job->request, job->base, error) || !open_networks (job, error) || !check_shape (job, error) || !open_device (job, from, error))
     return FALSE;
   g_autoptr (FwSampler) trial = fw_generate_sampler_new (job, job->base, error);
   if (trial == NULL)

@@ -3,6 +3,10 @@
 #pragma once
 #include "engine/job/event.h"
 
+/* Clips that one job makes at most, and the last seed: the largest number that every reader of JSON keeps exactly. */
+#define FW_GENERATE_MOST_CLIPS 10000
+#define FW_GENERATE_LAST_SEED ((G_GINT64_CONSTANT (1) << 53) - 1)
+
 /* What to make. Numbers that are 0 (guidance and seed: negative) and texts that are NULL mean the model's own default.
  * Everything is borrowed for the length of the call. */
 typedef struct {

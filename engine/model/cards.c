@@ -181,7 +181,7 @@ check_is_card (const char *path, GError **error)
 static FwModelCard *
 read_whole_model (const char *path, GError **error)
 {
-  g_autoptr (FwModelCard) card = check_is_card (path, error) ? fw_model_card_read (path, error) : NULL;
+  g_autoptr (FwModelCard) card = fw_model_card_read (path, error);
   for (FwNetworkRole role = 0; card != NULL && role < FW_N_ROLES; role++) {
     g_autoptr (FwNetwork) network = fw_model_card_open (card, role, error);
     if (network == NULL)
@@ -194,7 +194,7 @@ FwModelCard *
 fw_model_card_register (const char *path, GError **error)
 {
   g_autofree char *target = g_canonicalize_filename (path, NULL);
-  g_autoptr (FwModelCard) card = read_whole_model (target, error);
+  g_autoptr (FwModelCard) card = check_is_card (path, error) ? read_whole_model (target, error) : NULL;
   if (card == NULL)
     return NULL;
   g_autoptr (GTree) models = registered ();

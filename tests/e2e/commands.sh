@@ -82,6 +82,7 @@ none "no control character does" "$(tr -d '\n' <shown | grep -P '[\x00-\x1f]')"
 rm -rf registered
 
 exits "models add of what is not there" 1 'nowhere.*No such file' "$CLI" models add nowhere
+exits "models add of an empty path" 1 'Cannot open' "$CLI" models add ''
 exits "models add of weights alone" 1 'one network of a model \(STDiT' "$CLI" models add "far away/transformer.safetensors"
 exits "models add of a folder of weights alone" 1 'one network of a model \(.*VAE' "$CLI" models add "far away/vae"
 mkdir hollow

@@ -35,9 +35,46 @@ refused "prompts from a FIFO" 1 "not a regular file" --prompts pipe --output a.m
 refused "prompts from a folder" 1 "not a regular file" --prompts model --output a.mp4
 refused "an empty file of prompts" 1 "no prompt" --prompts empty --output a.mp4
 refused "prompts that are not UTF-8" 1 "UTF-8" --prompts latin --output a.mp4
+yes | head -n 10001 >many
+refused "too many prompts" 1 "more than 10000 prompts" --prompts many --output a.mp4
+yes | head -n 101 >many
+refused "too many clips of them" 2 "at most 10000 clips, not 10100" --prompts many --count 100 --output a.mp4
+truncate -s 2G sparse
+refused "endless prompts" 1 "2147483648 bytes, more than" --prompts sparse --output a.mp4
+refused "an endless recipe" 1 "sparse" --from sparse --output a.mp4
 refused "a recipe from a FIFO" 1 "" --from pipe --output a.mp4
 cp deep deep.json
 refused "a recipe nested too deeply" 1 "deep" --from deep.json --output a.mp4
+check "nothing was written in all this" test ! -e a.mp4
+
+"$CLI" generate --model model/ --prompt x --frames 2 --steps 2 --output good.mp4 >stdout
+altered () { # NAME CODE PATTERN SED-SCRIPT: repeating a recipe after a change
+  local name=$1 code=$2 pattern=$3
+  sed "$4" good.json >altered.json
+  exits "a recipe with $name" "$code" "$pattern" "$CLI" generate --from altered.json --output a.mp4
+}
+altered "noise of another kind" 2 "torch-cpu noise only" 's/torch-cpu/torch-cuda/'
+altered "an unknown sampler" 2 "Unknown sampler" 's/dpm-solver/%n%s/'
+altered "an unknown precision" 2 "no precision" 's/"precision":"[a-z0-9]*"/"precision":"fp\\n7"/'
+altered "a negative seed" 1 "seed" 's/"seed":[0-9]*/"seed":-1/'
+altered "steps that are text" 1 "steps" 's/"steps":2/"steps":"2"/'
+altered "steps beyond all integers" 1 "steps" 's/"steps":2/"steps":1e30/'
+altered "no frames" 1 "frames" 's/"frames":2/"frames":0/'
+altered "frames beyond 32 bits" 1 "frames" 's/"frames":2/"frames":4294967298/'
+altered "a gigantic width" 1 "width" 's/"width":32/"width":1000000000/'
+altered "guidance that is no number" 1 "cannot be read" 's/"guidance":2.0/"guidance":NaN/'
+altered "an unknown key" 1 "not known" 's/^{/{"colour":1,/'
+altered "a model that is a FIFO" 1 "regular file" 's/"model":"model.*","prompt"/"model":".\/pipe","prompt"/'
+
+# A clip of a stranger whose comment, which holds the recipe, is not one: of the same length, written over it.
+python3 - good.mp4 foreign.mp4 <<'PYTHON'
+import sys
+clip = open (sys.argv[1], 'rb').read ()
+start = clip.index (b'{"framewright"')
+length = clip.index (b'}]}', start) + 3 - start
+open (sys.argv[2], 'wb').write (clip[:start] + b'[' * length + clip[start + length:])
+PYTHON
+exits "a clip with a foreign comment" 1 "foreign.mp4" "$CLI" generate --from foreign.mp4 --output a.mp4
 check "nothing was written in all this" test ! -e a.mp4
 
 exits "training by no recipe" 2 "--recipe" "$CLI" train
@@ -58,6 +95,22 @@ exits "inspecting a cut checkpoint" 1 "cut" "$CLI" inspect cut.safetensors
 
 for command in --version "inspect model/transformer.safetensors" "models devices"; do
   exits "$command on a full device" 1 "cannot write to standard output" bash -c "\"\$CLI\" $command >/dev/full"
+done
+exits "a file that may not grow" 1 "File too large" bash -c 'ulimit -f 1; exec "$CLI" generate --model model/ --prompt x --output b.mp4'
+check "leaves nothing" test ! -e b.mp4
+exits "standard output that is closed" 1 "cannot write to standard output" \
+  bash -c 'exec "$CLI" generate --model model/ --prompt x --steps 2 --frames 1 --output closed.png >&-'
+for fd in 0 1 2; do
+  "$CLI" generate --model model/ --prompt x --frames 64 --steps 1000 --output b.mp4 <stdout >events 2>errors {fd}>&- &
+  job=$!
+  for ((tries = 0; tries < 200; tries++)); do # while the program is loaded, libraries stand there for a moment
+    place=$(readlink "/proc/$job/fd/$fd")
+    [[ $place == /dev/null ]] && break
+    sleep 0.01
+  done
+  kill "$job"
+  wait "$job"
+  check "no file takes the place of stream $fd where that is closed" test "$place" = /dev/null
 done
 exits "events on a full device" 1 "cannot write to standard output" \
   bash -c '"$CLI" generate --model model/ --prompt x --output b.mp4 --json >/dev/full'

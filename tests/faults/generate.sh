@@ -67,7 +67,7 @@ for number in 0 -1 -999999999999999999999 99999999999999999999 nan inf 1e3 4.5 0
     fault "--$option “$number”" 2 "$option" --model $m --output work/clip.mp4 "--$option=$number"
   done
 done
-for number in -1 nan inf 1e9 '' x; do
+for number in -1 nan -nan inf 1e9 1e400 0x10 1,5 '' x; do
   fault "--guidance “$number”" 2 "guidance" --model $m --output work/clip.mp4 "--guidance=$number"
 done
 for size in 0x0 64 64x 64x64x64 63x64 -64x64 99999x64 nanxnan; do
@@ -75,6 +75,8 @@ for size in 0x0 64 64x 64x64x64 63x64 -64x64 99999x64 nanxnan; do
 done
 fault "a size that does not suit the model" 2 'multiple of 8, such as 32 or 40' --model $m --output work/clip.mp4 --size 34x32
 fault "too few steps for the sampler" 2 'dpm-solver takes 2 to 1000' --model $m --output work/clip.mp4 --steps 1
+fault "seeds beyond the last" 2 'would go beyond 9007199254740991' --model $m --output work --seed 9007199254740990 --count 3
+fault "noise of another kind" 2 'torch-cpu noise only' --model $m --output work/clip.mp4 --noise torch-cuda
 fault "an unknown sampler" 2 'known are' --model $m --output work/clip.mp4 --sampler euclid
 fault "a device that is not there" 1 'no device' --model $m --output work/clip.mp4 --device cuda
 fault "an empty output" 2 'empty' --model $m --output ''

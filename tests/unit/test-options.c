@@ -98,6 +98,8 @@ test_refused (void)
     { "one --integer 9007199254740992", "whole number" },
     { "one --integer 99999999999999999999999999", "whole number" },
     { "one --number nan", "number from 0 to 100" },
+    { "one --number 0x10", "number from 0 to 100" },
+    { "one --bytes 0x10M", "bytes" },
     { "one --number inf", "number from 0 to 100" },
     { "one --number -1", "number from 0 to 100" },
     { "one --number 1,5", "number from 0 to 100" },
