@@ -11,12 +11,14 @@ enum {
   LEAST_COLUMNS = 128,      /* with fewer, packing A would weigh too much */
   SPLIT_ROWS = 256,         /* the same where the depth is split and packing weighs more */
   SPLIT_COLUMNS = 256,
+  SPLIT_DEPTH = 256,
   TARGET_ITEMS = 16,        /* pieces of work wanted before the depth is split */
   SEGMENT_DEPTH = 512,      /* no segment is shorter */
   SEGMENT_WORK = 1 << 30,   /* nor is one much more work than this */
   MOST_WORK = 1 << 28,      /* multiply-adds of one piece, twice as many of bf16: a few milliseconds */
   PACK_PANELS = 8,          /* panels packed at a time */
   MOST_REPACKINGS = 4,      /* a panel of B packed where it is used is packed anew for every block of rows */
+  FETCH_TILES = 4,          /* after so many tiles a part of what comes next is fetched */
   CACHE_LINE = 64,
 };
 
@@ -24,7 +26,8 @@ static void
 cut_depth (FwGemm *gemm)
 {
   const FwMicroKernel *kernel = gemm->kernel;
-  gemm->depth_blocks = FW_MAX (1, fw_ceil_div (gemm->depth, kernel->depth));
+  int64_t most = gemm->split_depth ? FW_MIN (kernel->depth, SPLIT_DEPTH) : kernel->depth;
+  gemm->depth_blocks = FW_MAX (1, fw_ceil_div (gemm->depth, most));
   gemm->block_depth = fw_round_up (FW_MAX (1, fw_ceil_div (gemm->depth, gemm->depth_blocks)), 32);
   gemm->depth_blocks = FW_MAX (1, fw_ceil_div (gemm->depth, gemm->block_depth));
 }
@@ -112,12 +115,19 @@ pack_range (void *context, int64_t begin, int64_t end, int worker)
   }
 }
 
+/* Tiles of equal height: a small one at the end would not fill the multipliers. */
+static int64_t
+tile_height (const FwMicroKernel *kernel, int64_t rows)
+{
+  int64_t tiles = fw_ceil_div (rows, kernel->rows);
+  return fw_round_up (fw_ceil_div (rows, FW_MAX (1, tiles)), kernel->row_step);
+}
+
 void
 fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, const char *b,
                    int64_t panel_bytes, float *c, int64_t c_stride, bool accumulate)
 {
-  /* tiles of equal height: a small one at the end would not fill the multipliers */
-  int64_t tiles = fw_ceil_div (rows, kernel->rows), height = fw_round_up (fw_ceil_div (rows, FW_MAX (1, tiles)), kernel->row_step);
+  int64_t height = tile_height (kernel, rows);
   for (int64_t column = 0; column < columns; column += kernel->columns, b += panel_bytes) {
     int width = (int) FW_MIN (kernel->columns, columns - column);
     for (int64_t row = 0; row < rows; row += height)
@@ -173,13 +183,18 @@ coming_after (const FwGemm *gemm, int64_t item, const Piece *piece, int64_t bloc
 }
 
 static void
-fetch (const FwGemm *gemm, const Coming *coming, int64_t part, int64_t parts)
+fetch (const FwGemm *gemm, const Piece *piece, const Coming *coming, bool last, int64_t part, int64_t parts)
 {
-  const Piece *piece = &coming->piece;
-  FwGemmBlock block = { piece->row, piece->rows, piece->column, piece->columns, coming->block * gemm->block_depth,
-                        depth_of_block (gemm, coming->block) };
-  if (coming->wanted)
-    gemm->fetch (gemm, piece->batch, &block, part, parts);
+  const Piece *next = &coming->piece;
+  if (coming->wanted) {
+    FwGemmBlock block = { next->row, next->rows, next->column, next->columns, coming->block * gemm->block_depth,
+                          depth_of_block (gemm, coming->block) };
+    gemm->fetch (gemm, next->batch, &block, part, parts);
+  }
+  if (last && gemm->fetch_result != NULL) {
+    FwGemmBlock block = { piece->row, piece->rows, piece->column, piece->columns, 0, 0 };
+    gemm->fetch_result (gemm, piece->batch, &block, part, parts);
+  }
 }
 
 /* One depth block of one piece, whose rows lie packed at @a. */
@@ -188,7 +203,8 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
                       float *c, char *room, bool accumulate)
 {
   const FwMicroKernel *kernel = gemm->kernel;
-  int64_t panels = fw_ceil_div (piece->columns, kernel->columns);
+  int64_t panels = fw_ceil_div (piece->columns, kernel->columns), height = tile_height (kernel, piece->rows);
+  int64_t tiles = fw_ceil_div (piece->rows, height), fetches = fw_ceil_div (tiles, FETCH_TILES);
   for (int64_t i = 0; i < panels; i++) {
     int64_t column = i * kernel->columns, width = FW_MIN (kernel->columns, piece->columns - column);
     char *panel = room;
@@ -197,8 +213,13 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
     else
       gemm->pack_b (gemm, piece->batch, piece->column + column, width, block * gemm->block_depth, depth_of_block (gemm, block),
                     padded, gemm->block_depth, panel);
-    fetch (gemm, coming, i, panels);
-    fw_multiply_block (kernel, piece->rows, width, padded, a, panel, gemm->panel_bytes, c + column, gemm->c_stride, accumulate);
+    for (int64_t tile = 0; tile < tiles; tile++) {
+      int64_t row = tile * height;
+      if (tile % FETCH_TILES == 0)
+        fetch (gemm, piece, coming, block + 1 == gemm->depth_blocks, i * fetches + tile / FETCH_TILES, panels * fetches);
+      kernel->run ((int) FW_MIN (height, piece->rows - row), (int) width, padded, a + row * kernel->row_bytes, panel,
+                   c + row * gemm->c_stride + column, gemm->c_stride, accumulate);
+    }
   }
 }
 

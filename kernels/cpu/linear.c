@@ -16,15 +16,29 @@ typedef struct {
   const FwFunctionKernel *function;
 } Linear;
 
+/* Rows [first, first + count) of one of the tensors walked as lines; @offset is room for where they begin, if they do not
+ * follow one another. */
+static FwLines
+row_lines (const FwRows *rows, int which, const FwTensor *tensor, int64_t first, int64_t count, int64_t *offset)
+{
+  FwLines lines = { .data = tensor->data, .dtype = tensor->dtype, .step = 1 };
+  if (rows->rank > 1) {
+    fw_rows_offsets (rows, which, first, count, offset);
+    lines.offset = offset;
+  } else if (rows->rank == 1) {
+    lines.stride = rows->stride[which][0];
+    lines.data = (const char *) tensor->data + (size_t) (first * lines.stride) * fw_dtype_size (tensor->dtype);
+  }
+  return lines;
+}
+
 static void
 linear_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded,
                char *to)
 {
   const Linear *linear = gemm->operands;
-  const FwTensor *x = &gemm->call->in[0];
   int64_t offset[FW_MAX_BLOCK_ROWS];
-  fw_rows_offsets (&linear->rows, X, first, count, offset);
-  FwLines lines = { .data = x->data, .dtype = x->dtype, .offset = offset, .step = 1 };
+  FwLines lines = row_lines (&linear->rows, X, &gemm->call->in[0], first, count, offset);
   fw_pack_rows (gemm->kernel, to, &lines, start, count, depth, padded);
 }
 
@@ -37,6 +51,23 @@ linear_fetch (const FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64
   fw_rows_seek (&linear->rows, block->row + first, &cursor);
   for (; first < past; first++, fw_rows_next (&linear->rows, &cursor))
     fw_fetch (&gemm->call->in[0], cursor.offset[X] + block->start, block->depth);
+}
+
+static void
+linear_fetch_result (const FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64_t part, int64_t parts)
+{
+  const Linear *linear = gemm->operands;
+  const FwTensor *h = &gemm->call->in[3], *y = &gemm->call->out[0], *pre = &gemm->call->out[1];
+  int64_t first = block->rows * part / parts, past = block->rows * (part + 1) / parts;
+  FwCursor cursor;
+  fw_rows_seek (&linear->rows, block->row + first, &cursor);
+  for (; first < past; first++, fw_rows_next (&linear->rows, &cursor)) {
+    fw_fetch_to_write (y, cursor.offset[Y] + block->column, block->columns);
+    if (fw_present (h) && linear->rows.step[H] == 1)
+      fw_fetch (h, cursor.offset[H] + block->column, block->columns);
+    if (fw_present (pre))
+      fw_fetch_to_write (pre, cursor.offset[PRE] + block->column, block->columns);
+  }
 }
 
 static void
@@ -138,7 +169,7 @@ plan_linear (FwGemm *gemm, Linear *linear, const FwKernelCall *call)
   fw_rows_init (&linear->rows, LINEAR_TENSORS, (const FwTensor *[]) { y, x, &call->in[3], &call->in[4], &call->out[1] }, false);
   *gemm = (FwGemm) { .call = call, .kernel = fw_micro_for (x->dtype), .batches = 1, .rows = linear->rows.rows,
                      .columns = y->dim[y->rank - 1], .depth = x->dim[x->rank - 1], .operands = linear,
-                     .fetch = linear_fetch, .pack_a = linear_pack_a, .pack_b = linear_pack_b, .finish = linear_finish };
+                     .fetch = linear_fetch, .fetch_result = linear_fetch_result, .pack_a = linear_pack_a, .pack_b = linear_pack_b, .finish = linear_finish };
   return fw_gemm_plan (gemm);
 }
 
@@ -171,23 +202,56 @@ grad_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, in
              char *to)
 {
   const GradWeight *grad = gemm->operands;
-  const FwTensor *dy = &gemm->call->in[1];
   int64_t offset[FW_MAX_BLOCK_DEPTH];
-  fw_rows_offsets (&grad->rows, DY, start, depth, offset);
-  FwLines lines = { .data = dy->data, .dtype = dy->dtype, .offset = offset, .step = 1 };
+  FwLines lines = row_lines (&grad->rows, DY, &gemm->call->in[1], start, depth, offset);
   fw_pack_rows_across (gemm->kernel, to, &lines, first, count, depth, padded);
 }
 
-/* The column sums of dy are taken while the block is in the cache. */
+/* Lanes [0, left) of numbers from element @place on. */
+static FW_ALWAYS_INLINE FwVec
+load_lanes (const bool bf16, const void *data, int64_t place, int64_t left)
+{
+  const uint16_t *halves = (const uint16_t *) data + place;
+  const float *floats = (const float *) data + place;
+  if (left == VEC)
+    return bf16 ? vec_load_bf16 (halves) : vec_load (floats);
+  return bf16 ? vec_load_bf16_part (halves, left) : vec_load_part (floats, left);
+}
+
+/* The column sums of dy are taken while the block is in the cache, some columns at a time down the whole block. */
+static FW_ALWAYS_INLINE void
+add_columns (const bool bf16, const FwLines *lines, int64_t depth, int64_t first, int64_t columns, float *sums)
+{
+  enum { WIDTH = 4 };
+  for (int64_t column = 0; column < columns; column += WIDTH * VEC) {
+    FwVec sum[WIDTH];
+    int64_t left[WIDTH];
+    for (int v = 0; v < WIDTH; v++) {
+      left[v] = FW_MAX (0, FW_MIN (VEC, columns - column - v * VEC));
+      sum[v] = vec_load_part (sums + column + v * VEC, left[v]);
+    }
+    for (int64_t i = 0; i < depth; i++) {
+      int64_t place = (lines->offset ? lines->offset[i] : i * lines->stride) + first + column;
+      for (int v = 0; v < WIDTH; v++)
+        sum[v] = sum[v] + load_lanes (bf16, lines->data, place + v * VEC, left[v]);
+    }
+    for (int v = 0; v < WIDTH; v++)
+      vec_store_part (sums + column + v * VEC, sum[v], left[v]);
+  }
+}
+
 static void
 grad_see_a (const FwGemm *gemm, int64_t batch, int64_t segment, int64_t first, int64_t count, int64_t start, int64_t depth)
 {
   const GradWeight *grad = gemm->operands;
+  const FwTensor *dy = &gemm->call->in[1];
   float *sums = grad->bias_sums + segment * gemm->rows + first;
-  FwCursor cursor;
-  fw_rows_seek (&grad->rows, start, &cursor);
-  for (int64_t i = 0; i < depth; i++, fw_rows_next (&grad->rows, &cursor))
-    fw_run_add (&gemm->call->in[1], cursor.offset[DY] + first, 1, count, sums);
+  int64_t offset[FW_MAX_BLOCK_DEPTH];
+  FwLines lines = row_lines (&grad->rows, DY, dy, start, depth, offset);
+  if (dy->dtype == FW_DTYPE_BF16)
+    add_columns (true, &lines, depth, first, count, sums);
+  else
+    add_columns (false, &lines, depth, first, count, sums);
 }
 
 static void
@@ -195,10 +259,8 @@ grad_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, in
              int64_t panel_depth, char *to)
 {
   const GradWeight *grad = gemm->operands;
-  const FwTensor *x = &gemm->call->in[0];
   int64_t offset[FW_MAX_BLOCK_DEPTH];
-  fw_rows_offsets (&grad->rows, GRAD_X, start, depth, offset);
-  FwLines lines = { .data = x->data, .dtype = x->dtype, .offset = offset, .step = 1 };
+  FwLines lines = row_lines (&grad->rows, GRAD_X, &gemm->call->in[0], start, depth, offset);
   fw_pack_columns_across (gemm->kernel, to, panel_depth, &lines, first, count, depth, padded);
 }
 

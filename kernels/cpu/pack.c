@@ -57,20 +57,27 @@ load_across (const Kind kind, const char *low, const char *high, int64_t step, i
   return kind.from_bf16 ? vec_pairs_exact (first, second) : vec_pairs_across (first, second);
 }
 
-/* Unit @unit of lines that run across the depth, from @element on: 2 VEC neighbours, of which @n are left. */
-static FW_ALWAYS_INLINE void
-load_unit (const Kind kind, const FwLines *from, int64_t unit, int64_t depth, int64_t element, int64_t n, FwBits *first,
-           FwBits *second)
+/* The two lines that run across the depth at unit @unit; for f32 only the first. NULL stands for zeros. */
+typedef struct { const char *low, *high; } Lines;
+
+static FW_ALWAYS_INLINE Lines
+lines_at (const Kind kind, const FwLines *from, int64_t unit, int64_t depth)
 {
   int64_t line = kind.to_bf16 ? 2 * unit : unit;
-  const char *low = line < depth ? line_at (from, line) : NULL;
-  const char *high = kind.to_bf16 && line + 1 < depth ? line_at (from, line + 1) : NULL;
-  if (kind.from_bf16 && kind.to_bf16 && !kind.strided && n >= 2 * VEC && low && high) {
-    vec_interleave_bf16 (bits_load (low + element * 2), bits_load (high + element * 2), first, second);
+  return (Lines) { line < depth ? line_at (from, line) : NULL,
+                   kind.to_bf16 && line + 1 < depth ? line_at (from, line + 1) : NULL };
+}
+
+/* A unit of such lines from @element on: 2 VEC neighbours, of which @n are left. */
+static FW_ALWAYS_INLINE void
+load_unit (const Kind kind, Lines lines, int64_t step, int64_t element, int64_t n, FwBits *first, FwBits *second)
+{
+  if (kind.from_bf16 && kind.to_bf16 && !kind.strided && n >= 2 * VEC && lines.low && lines.high) {
+    vec_interleave_bf16 (bits_load (lines.low + element * 2), bits_load (lines.high + element * 2), first, second);
     return;
   }
-  *first = load_across (kind, low, high, from->step, element, n);
-  *second = load_across (kind, low, high, from->step, element + VEC, n - VEC);
+  *first = load_across (kind, lines.low, lines.high, step, element, n);
+  *second = load_across (kind, lines.low, lines.high, step, element + VEC, n - VEC);
 }
 
 #ifdef __AVX512F__
@@ -159,16 +166,20 @@ rows_across (const Kind kind, const FwMicroKernel *kernel, char *to, const FwLin
              int64_t depth, int64_t padded)
 {
   const int64_t unit = kind.to_bf16 ? 2 : 1, units = padded / unit;
-  for (int64_t u = 0; u < units; u += VEC)
+  for (int64_t u = 0; u < units; u += VEC) {
+    Lines lines[VEC];
+    for (int i = 0; i < VEC; i++)
+      lines[i] = lines_at (kind, from, u + i, depth);
     for (int64_t row = 0; row < rows; row += 2 * VEC) {
       FwBits upper[VEC], lower[VEC];
       for (int i = 0; i < VEC; i++)
-        load_unit (kind, from, u + i, depth, first + row, rows - row, &upper[i], &lower[i]);
+        load_unit (kind, lines[i], from->step, first + row, rows - row, &upper[i], &lower[i]);
       char *place = to + row * kernel->row_bytes + u * 4;
       store_turned (upper, place, kernel->row_bytes, rows - row, units - u);
       if (rows - row > VEC)
         store_turned (lower, place + VEC * kernel->row_bytes, kernel->row_bytes, rows - row - VEC, units - u);
     }
+  }
 }
 
 /* Where the panel with @column begins, at that column. */
@@ -206,12 +217,13 @@ columns_across (const Kind kind, const FwMicroKernel *kernel, char *to, int64_t 
   const int64_t unit = kind.to_bf16 ? 2 : 1, units = padded / unit, unit_bytes = kernel->columns * 4;
   const int64_t panel_bytes = fw_panel_bytes (kernel, panel_depth);
   for (int64_t u = 0; u < units; u++) {
+    const Lines lines = lines_at (kind, from, u, depth);
     char *panel = to + u * unit_bytes;
     for (int64_t begin = 0; begin < columns; begin += kernel->columns, panel += panel_bytes) {
       char *place = panel;
       for (int64_t column = begin; column < FW_MIN (columns, begin + kernel->columns); column += 2 * VEC, place += 2 * VEC * 4) {
         FwBits left, right;
-        load_unit (kind, from, u, depth, first + column, columns - column, &left, &right);
+        load_unit (kind, lines, from->step, first + column, columns - column, &left, &right);
         bits_store (place, left);
         bits_store (place + VEC * 4, right);
       }
