@@ -36,6 +36,16 @@ open_tokenizer (const FwGenerateJob *job, GError **error)
   return extra == 0 ? g_steal_pointer (&plain) : fw_t5_tokenizer_open (path, extra, error);
 }
 
+/* The end of a text that was cut, as far as it helps to find the place. */
+static void
+tell_cut (const FwGenerateJob *job, const char *end)
+{
+  enum { SHOWN = 60 };
+  gboolean all = g_utf8_strlen (end, -1) <= SHOWN;
+  g_autofree char *start = g_utf8_substring (end, 0, all ? g_utf8_strlen (end, -1) : SHOWN);
+  fw_job_message (job->events, "The text is too long for the model, which does not read its end: “%s%s”", start, all ? "" : "…");
+}
+
 static FwT5Tokens *
 tokenize (FwGenerateJob *job, FwT5Tokenizer *tokenizer, const char *text, GError **error)
 {
@@ -44,7 +54,7 @@ tokenize (FwGenerateJob *job, FwT5Tokenizer *tokenizer, const char *text, GError
     return NULL;
   FwT5Tokens *tokens = fw_t5_tokenizer_encode (tokenizer, clean, (gsize) job->caption_length, error);
   if (tokens != NULL && tokens->total > tokens->length)
-    fw_job_message (job->events, "The text is too long for the model, which does not read its end: “%s”", clean + tokens->kept_bytes);
+    tell_cut (job, clean + tokens->kept_bytes);
   return tokens;
 }
 

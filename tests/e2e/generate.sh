@@ -104,4 +104,8 @@ exits "a clip that is too large is told what would fit" 1 '(--frames [0-9]+ or -
 size=$(grep -oE -- '--size [0-9]+x[0-9]+' stderr)
 # shellcheck disable=SC2086
 check "and that fits" generate --prompt x --output fits.mp4 --memory 60M --frames 64 --steps 2 $size
+words=$(printf 'red %.0s' {1..10000})
+timeout 60 "$CLI" generate --model model --prompt "$words" --steps 2 --frames 1 --output cut.png >out 2>err
+check "a text that is cut is told by where, in one short line" test "$(wc -l <err)" = 1 -a "$(wc -c <err)" -lt 300
+check "by its words" grep -q 'does not read its end: “.*red red.*…”$' err
 finish

@@ -85,6 +85,12 @@ exits "training by an empty recipe" 1 "empty" "$CLI" train --recipe empty
 exits "training with a setting that is none" 2 "KEY=VALUE" "$CLI" train --recipe empty --set rate
 exits "training again and going on" 2 "exclude" "$CLI" train --recipe empty --resume --force
 
+exits "bench without a suite" 2 "too few" "$CLI" bench
+exits "bench of an unknown suite" 2 "no suite" "$CLI" bench paint
+for runs in 0 -1 nan 1e3 99999999999999999999; do
+  exits "bench --runs $runs" 2 "--runs takes a whole number" "$CLI" bench t5 "--runs=$runs"
+done
+exits "inspecting an empty path" 1 "Cannot open" "$CLI" inspect ''
 exits "inspecting nothing" 2 "too few" "$CLI" inspect
 exits "inspecting what is not there" 1 "nowhere" "$CLI" inspect nowhere
 exits "inspecting a FIFO" 1 "not a regular file" "$CLI" inspect pipe

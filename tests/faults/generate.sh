@@ -110,5 +110,14 @@ fi
 
 empty=$SCRATCH/empty
 mkdir "$empty"
+bare () { # ENDING: without any of GStreamer's plugins
+  GST_PLUGIN_SYSTEM_PATH_1_0=$empty GST_PLUGIN_PATH_1_0=$empty GST_REGISTRY_1_0=$SCRATCH/registry \
+    timeout 30 "$CLI" generate --model $m --prompt x --frames 1 --steps 2 --output "bare.$1"
+}
+export -f bare
+export empty
+exits "no encoder for MP4" 1 'install the package gstreamer1.0-plugins-ugly' bash -c 'bare mp4'
+exits "no encoder for WebM" 1 'install the package gstreamer1.0-plugins-good' bash -c 'bare webm'
+exits "pictures need none" 0 '^bare.png$' bash -c 'bare png'
 exits "no media process" 1 'media process' env FRAMEWRIGHT_MEDIA="$empty/none" "$CLI" generate --model $m --prompt x --output never.mp4
 finish
