@@ -106,8 +106,8 @@ png_commit (gpointer data, GError **error)
 {
   PngWriter *writer = data;
   if (writer->folder == NULL)
-    return fw_file_write (writer->spec->path, g_bytes_get_data (writer->picture, NULL), g_bytes_get_size (writer->picture),
-                          error);
+    return (writer->spec->overwrite ? fw_file_write : fw_file_write_new)
+             (writer->spec->path, g_bytes_get_data (writer->picture, NULL), g_bytes_get_size (writer->picture), error);
   if (rename (writer->folder, writer->spec->path) != 0) {
     g_set_error (error, FW_ERROR, FW_ERROR_IO, "Cannot save “%s”: %s", writer->spec->path, g_strerror (errno));
     return FALSE;

@@ -90,6 +90,8 @@ fw_video_writer_open (const FwEncodeSpec *spec, FwMediaChild *child, GCancellabl
 {
   VideoWriter *writer = video_new (spec, child);
   writer->output = fw_file_writer_open (spec->path, error);
+  if (writer->output != NULL && !spec->overwrite)
+    fw_file_writer_set_new (writer->output);
   if (writer->output != NULL)
     writer->scratch = fw_file_writer_open (spec->path, error);
   if (writer->scratch != NULL &&

@@ -220,7 +220,7 @@ finish (FwEncoder *encoder, GCancellable *cancellable, GError **error)
     return FALSE;
   }
   gboolean beside = encoder->spec.comment != NULL && encoder->spec.format != FW_MEDIA_PNG_FOLDER;
-  if (beside && !fw_sidecar_write (encoder->spec.path, encoder->spec.comment, error))
+  if (beside && !fw_sidecar_write (encoder->spec.path, encoder->spec.comment, encoder->spec.overwrite, error))
     return FALSE;
   if (encoder->writer_class->commit (encoder->writer, error))
     return TRUE;

@@ -21,10 +21,10 @@ fw_sidecar_path (const char *path)
 }
 
 gboolean
-fw_sidecar_write (const char *path, const char *json, GError **error)
+fw_sidecar_write (const char *path, const char *json, gboolean overwrite, GError **error)
 {
   g_autofree char *sidecar = fw_sidecar_path (path);
-  return fw_file_write (sidecar, json, strlen (json), error);
+  return (overwrite ? fw_file_write : fw_file_write_new) (sidecar, json, strlen (json), error);
 }
 
 gboolean

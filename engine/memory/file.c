@@ -12,6 +12,7 @@
 struct _FwFileWriter {
   char *path, *beside;      /* beside is NULL while the new file has no name yet */
   int fd;
+  gboolean is_new;          /* never replaces anything */
   GCancellable *hurry;      /* maybe NULL */
   gint64 written, sent, settled; /* bytes appended; with @hurry, of those: on their way to the disk, and there */
 };
@@ -62,6 +63,12 @@ int
 fw_file_writer_fd (FwFileWriter *writer)
 {
   return writer->fd;
+}
+
+void
+fw_file_writer_set_new (FwFileWriter *writer)
+{
+  writer->is_new = TRUE;
 }
 
 void
@@ -153,6 +160,17 @@ sync_folder (const char *path)
   close (fd);
 }
 
+/* Not every file system can rename without replacing; a second name and taking away the first does the same there. */
+static gboolean
+take_place (const FwFileWriter *writer)
+{
+  if (!writer->is_new)
+    return rename (writer->beside, writer->path) == 0;
+  if (renameat2 (AT_FDCWD, writer->beside, AT_FDCWD, writer->path, RENAME_NOREPLACE) == 0)
+    return TRUE;
+  return (errno == EINVAL || errno == ENOSYS) && link (writer->beside, writer->path) == 0 && unlink (writer->beside) == 0;
+}
+
 gboolean
 fw_file_writer_commit (FwFileWriter *writer, GError **error)
 {
@@ -163,7 +181,7 @@ fw_file_writer_commit (FwFileWriter *writer, GError **error)
   writer->fd = -1;
   if (close (fd) != 0 && done)
     done = fail (error, "save", writer->path);
-  if (done && rename (writer->beside, writer->path) != 0)
+  if (done && !take_place (writer))
     done = fail (error, "save", writer->path);
   if (done && !is_hurried (writer))
     sync_folder (writer->path);
@@ -173,17 +191,30 @@ fw_file_writer_commit (FwFileWriter *writer, GError **error)
   return done;
 }
 
-gboolean
-fw_file_write (const char *path, gconstpointer data, gsize size, GError **error)
+static gboolean
+write_whole (const char *path, gboolean is_new, gconstpointer data, gsize size, GError **error)
 {
   FwFileWriter *writer = fw_file_writer_open (path, error);
   if (writer == NULL)
     return FALSE;
+  writer->is_new = is_new;
   if (!fw_file_writer_append (writer, data, size, error)) {
     fw_file_writer_abort (writer);
     return FALSE;
   }
   return fw_file_writer_commit (writer, error);
+}
+
+gboolean
+fw_file_write (const char *path, gconstpointer data, gsize size, GError **error)
+{
+  return write_whole (path, FALSE, data, size, error);
+}
+
+gboolean
+fw_file_write_new (const char *path, gconstpointer data, gsize size, GError **error)
+{
+  return write_whole (path, TRUE, data, size, error);
 }
 
 /* Opening a FIFO would block for ever, so the kind is asked of the open descriptor, which was opened without blocking. */

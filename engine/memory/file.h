@@ -7,6 +7,8 @@
  * a nameless file (where the file system has none: a hidden neighbour), are synced, renamed over @path, and the folder is synced.
  * Any thread. */
 gboolean fw_file_write (const char *path, gconstpointer data, gsize size, GError **error);
+/* The same, but fails where something stands at @path by the time of the renaming. */
+gboolean fw_file_write_new (const char *path, gconstpointer data, gsize size, GError **error);
 
 /* A writer for content that does not fit in memory at once. fw_file_writer_commit() or _abort() frees it; an abort, or a
  * failed commit, leaves @path as it was and removes the neighbour. */
@@ -15,6 +17,9 @@ FwFileWriter *fw_file_writer_open (const char *path, GError **error);
 gboolean fw_file_writer_append (FwFileWriter *writer, gconstpointer data, gsize size, GError **error);
 gboolean fw_file_writer_commit (FwFileWriter *writer, GError **error);
 void fw_file_writer_abort (FwFileWriter *writer);
+
+/* Makes the commit fail where something stands at the path by then, whoever made it and when. */
+void fw_file_writer_set_new (FwFileWriter *writer);
 
 /* Makes writing quick to end: the data goes to the disk as it comes, so that little is left to wait for at the end, and once
  * @hurry is cancelled nothing is waited for. What is committed then replaces @path as always and outlives this process, but maybe not

@@ -128,6 +128,31 @@ test_overwriting (Folder *folder, gconstpointer data)
   g_assert_cmpuint (info->frames, ==, 2);
 }
 
+/* What appears while a clip is being written, and its recipe, are as precious. */
+static void
+test_overtaken (Folder *folder, gconstpointer data)
+{
+  static const char *const clips[] = { "clip.mp4", "clip.png" };
+  g_autofree guint8 *rgb = g_malloc0 (3 * 128 * 128);
+  for (gsize i = 0; i < 2 * G_N_ELEMENTS (clips); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autofree char *path = in_folder (folder, clips[i / 2]), *sidecar = in_folder (folder, "clip.json"), *text = NULL, *names = NULL;
+    const char *place = i % 2 == 0 ? path : sidecar;
+    FwEncodeSpec spec = small_spec (path);
+    spec.comment = "{}";
+    FwEncoder *encoder = fw_encoder_open (&spec, NULL, &error);
+    g_assert_true (fw_encoder_push (encoder, rgb, 3 * 128, NULL, &error));
+    g_assert_true (g_file_set_contents (place, "precious", -1, NULL));
+    g_assert_false (fw_encoder_finish (encoder, NULL, &error));
+    assert_one_line (error);
+    g_assert_true (g_file_get_contents (place, &text, NULL, NULL));
+    g_assert_cmpstr (text, ==, "precious");
+    names = folder_list (folder->path);
+    g_assert_cmpstr (names, ==, strrchr (place, '/') + 1);
+    g_assert_cmpint (g_remove (place), ==, 0);
+  }
+}
+
 /* /dev/full lets itself be opened and refuses every byte; a pipeline that only stops would wait for ever. */
 static void
 test_full_device (Folder *folder, gconstpointer data)
@@ -551,6 +576,7 @@ main (int argc, char **argv)
 {
   static const struct { const char *name; void (*test) (Folder *, gconstpointer); } tests[] = {
     { "/media/numbers", test_numbers }, { "/media/places", test_places }, { "/media/overwriting", test_overwriting },
+    { "/media/overtaken", test_overtaken },
     { "/media/full-device", test_full_device }, { "/media/full-disk", test_full_disk }, { "/media/killed", test_killed },
     { "/media/hanging", test_hanging }, { "/media/cancelled", test_cancelled }, { "/media/engine-killed", test_engine_killed },
     { "/media/no-program", test_no_program }, { "/media/missing-encoders", test_missing_encoders },

@@ -333,6 +333,22 @@ test_writer (void)
   assert_content (path, "new");
   fw_file_writer_abort (NULL);
 
+  /* a new file never takes the place of another, which leaves nothing else behind */
+  writer = fw_file_writer_open (path, &error);
+  fw_file_writer_set_new (writer);
+  g_assert_true (fw_file_writer_append (writer, "late", 4, &error));
+  g_assert_false (fw_file_writer_commit (writer, &error));
+  g_assert_error (error, FW_ERROR, FW_ERROR_IO);
+  g_clear_error (&error);
+  g_assert_false (fw_file_write_new (path, "late", 4, &error));
+  g_assert_error (error, FW_ERROR, FW_ERROR_IO);
+  g_clear_error (&error);
+  assert_content (path, "new");
+  g_assert_cmpint (files_in (folder), ==, 1);
+  g_assert_cmpint (g_remove (path), ==, 0);
+  g_assert_true (fw_file_write_new (path, "newer", 5, &error));
+  assert_content (path, "newer");
+
   /* of two at once the last one counts, whole */
   FwFileWriter *first = fw_file_writer_open (path, &error), *second = fw_file_writer_open (path, &error);
   g_assert_true (fw_file_writer_append (first, "first", 5, &error));
