@@ -94,11 +94,30 @@ cut_room (const Attention *attention, char *bytes, Room *room)
 }
 
 /* One sequence of one head, and where in it a block of queries meets a block of keys. */
-typedef struct {
+typedef struct Meeting {
   int64_t b1, b2, head;
-  FwHead q, k, v, o, slope;
+  FwHead q, k, v, o, slope, dq, dk, dv;
   int64_t query, queries, key, keys;
+  const struct Meeting *next; /* the sequence after it; NULL if there is none */
 } Meeting;
+
+/* Between products: brings rows near that are soon written, and rows that the next sequence begins with, a few at a time. */
+enum { FETCHES = 5 };
+
+static void
+fetch (const Meeting *meeting, int part)
+{
+  const FwHead *written[FETCHES] = { &meeting->dv, &meeting->dk };
+  const Meeting *next = meeting->next;
+  if (meeting->key > 0 || meeting->query > 0)
+    return;
+  if (written[part] != NULL)
+    fw_fetch_head_to_write (written[part], 0, MOST_FETCHED);
+  if (next != NULL) {
+    const FwHead *read[FETCHES] = { &next->o, &next->slope, &next->k, &next->v, &next->q };
+    fw_fetch_head (read[part], 0, MOST_FETCHED);
+  }
+}
 
 static void
 load_row (const FwHead *head, int64_t row, float *buffer)
@@ -199,8 +218,10 @@ differentiate_block (const Attention *attention, const Room *room, const Meeting
   int64_t queries = meeting->queries, keys = meeting->keys, width = attention->width, value_width = attention->value_width;
   int64_t query_depth = fw_round_up (queries, kernel->step), key_depth = fw_round_up (keys, kernel->step);
   fw_pack_head_columns (kernel, &meeting->q, meeting->query, queries, room->query_columns);
+  fetch (meeting, 0);
   fw_multiply_width (kernel, keys, queries, width, room->key_rows, room->query_columns, room->scores, SCORE_STRIDE);
   fw_pack_head_columns (kernel, &meeting->slope, meeting->query, queries, room->slope_columns);
+  fetch (meeting, 1);
   fw_multiply_width (kernel, keys, queries, value_width, room->value_rows, room->slope_columns, room->slopes, SCORE_STRIDE);
   for (int64_t key = 0; key < keys; key++) {
     int64_t from = attention->causal ? FW_MAX (0, meeting->key + key - meeting->query) : 0;
@@ -210,15 +231,18 @@ differentiate_block (const Attention *attention, const Room *room, const Meeting
     add_to_bias (attention, room, meeting);
 
   fw_pack_head_across (kernel, &meeting->slope, meeting->query, queries, room->slope_across);
+  fetch (meeting, 2);
   fw_multiply_block (kernel, keys, value_width, query_depth, room->weight_rows, room->slope_across,
                      fw_panel_bytes (kernel, queries), room->dv + meeting->key * attention->value_stride,
                      attention->value_stride, !first);
   fw_pack_head_across (kernel, &meeting->q, meeting->query, queries, room->query_across);
+  fetch (meeting, 3);
   fw_multiply_block (kernel, keys, width, query_depth, room->score_rows, room->query_across, fw_panel_bytes (kernel, queries),
                      room->dk + meeting->key * attention->key_stride, attention->key_stride, !first);
 
   FwLines turned = { .data = room->scores, .dtype = FW_DTYPE_F32, .stride = SCORE_STRIDE, .step = 1 };
   fw_pack_rows_across (kernel, room->turned_rows, &turned, 0, queries, keys, key_depth);
+  fetch (meeting, 4);
   fw_multiply_block (kernel, queries, width, key_depth, room->turned_rows, room->key_across, fw_panel_bytes (kernel, keys),
                      room->dq + meeting->query * attention->key_stride, attention->key_stride, meeting->key > 0);
 }
@@ -226,10 +250,12 @@ differentiate_block (const Attention *attention, const Room *room, const Meeting
 static Meeting
 meet (const Attention *attention, int64_t b1, int64_t b2, int64_t head)
 {
-  const FwTensor *in = attention->call->in;
+  const FwTensor *in = attention->call->in, *out = attention->call->out;
   return (Meeting) { .b1 = b1, .b2 = b2, .head = head,
                      .q = fw_head (&in[0], b1, b2, head), .k = fw_head (&in[1], b1, b2, head), .v = fw_head (&in[2], b1, b2, head),
-                     .o = fw_head (&in[5], b1, b2, head), .slope = fw_head (&in[6], b1, b2, head) };
+                     .o = fw_head (&in[5], b1, b2, head), .slope = fw_head (&in[6], b1, b2, head),
+                     .dq = fw_head (&out[0], b1, b2, head), .dk = fw_head (&out[1], b1, b2, head),
+                     .dv = fw_head (&out[2], b1, b2, head) };
 }
 
 static void
@@ -265,36 +291,25 @@ differentiate_sequence (const Attention *attention, const Room *room, Meeting *m
     for (meeting->query = 0; meeting->query < attention->queries; meeting->query += attention->block_queries) {
       meeting->queries = FW_MIN (attention->block_queries, attention->queries - meeting->query);
       fw_fetch_head (&meeting->q, meeting->query + meeting->queries, attention->block_queries);
+      if (meeting->key == 0)
+        fw_fetch_head_to_write (&meeting->dq, meeting->query, meeting->queries);
       differentiate_block (attention, room, meeting, first && meeting->query == 0);
     }
   }
   store_rows (&attention->call->out[0], meeting, attention->queries, room->dq, attention->key_stride, attention->scale);
 }
 
-/* Brings what a sequence begins with near, while the one before it is worked on. */
+/* The sequences from @b2 on that share keys, @count of them. @after is the sequence that comes after them, or NULL. */
 static void
-fetch (const Attention *attention, int64_t b1, int64_t b2, int64_t head)
-{
-  Meeting meeting = meet (attention, b1, b2, head);
-  const FwHead *heads[] = { &meeting.o, &meeting.slope, &meeting.k, &meeting.v, &meeting.q };
-  for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
-    fw_fetch_head (heads[i], 0, MOST_FETCHED);
-}
-
-/* The sequences from @b2 on that share keys, @count of them. */
-static void
-differentiate_group (const Attention *attention, const Room *room, int64_t b1, int64_t b2, int64_t count, int64_t head)
+differentiate_group (const Attention *attention, const Room *room, int64_t b1, int64_t b2, int64_t count, int64_t head,
+                     const Meeting *after)
 {
   const FwKernelCall *call = attention->call;
   Meeting meeting = { 0 };
   for (int64_t i = 0; i < count; i++) {
+    Meeting next = meet (attention, b1, b2 + FW_MIN (i + 1, count - 1), head);
     meeting = meet (attention, b1, b2 + i, head);
-    if (i + 1 < count)
-      fetch (attention, b1, b2 + i + 1, head);
-    for (int o = 0; o < 3; o++) {
-      FwHead out = fw_head (&call->out[o], b1, b2 + i, head);
-      fw_fetch_head_to_write (&out, 0, MOST_FETCHED);
-    }
+    meeting.next = i + 1 < count ? &next : after;
     differentiate_sequence (attention, room, &meeting, i == 0);
   }
   meeting.b2 = b2;
@@ -310,7 +325,7 @@ differentiate_head (const Attention *attention, const Room *room, int64_t head)
   memset (room->dbias, 0, (size_t) (attention->queries * attention->keys) * sizeof (float));
   for (int64_t b1 = 0; b1 < attention->batches; b1++)
     for (int64_t b2 = 0; b2 < attention->sequences; b2 += count)
-      differentiate_group (attention, room, b1, b2, count, head);
+      differentiate_group (attention, room, b1, b2, count, head, NULL);
   for (int64_t query = 0; query < attention->queries; query++)
     fw_run_store (dbias, head * dbias->stride[0] + query * dbias->stride[1], attention->keys,
                   room->dbias + query * attention->keys);
@@ -326,14 +341,14 @@ differentiate_range (void *context, int64_t begin, int64_t end, int worker)
   if (attention->kernel->begin)
     attention->kernel->begin ();
   for (int64_t item = begin; item < end; item++) {
-    int64_t next = item + 1, heads = attention->heads;
+    int64_t last = FW_MIN (item + 1, end - 1), heads = attention->heads;
     if (attention->bias) {
       differentiate_head (attention, &room, item);
       continue;
     }
-    if (next < end)
-      fetch (attention, next / heads / groups, next / heads % groups * count, next % heads);
-    differentiate_group (attention, &room, item / heads / groups, item / heads % groups * count, count, item % heads);
+    Meeting next = meet (attention, last / heads / groups, last / heads % groups * count, last % heads);
+    differentiate_group (attention, &room, item / heads / groups, item / heads % groups * count, count, item % heads,
+                         item < last ? &next : NULL);
   }
   if (attention->kernel->end)
     attention->kernel->end ();

@@ -115,24 +115,25 @@ pack_range (void *context, int64_t begin, int64_t end, int worker)
   }
 }
 
-/* Tiles of equal height: a small one at the end would not fill the multipliers. */
+/* Where tile @tile of @tiles begins. Their heights are as equal as can be: a small one would not fill the multipliers. */
 static int64_t
-tile_height (const FwMicroKernel *kernel, int64_t rows)
+tile_row (const FwMicroKernel *kernel, int64_t rows, int64_t tile, int64_t tiles)
 {
-  int64_t tiles = fw_ceil_div (rows, kernel->rows);
-  return fw_round_up (fw_ceil_div (rows, FW_MAX (1, tiles)), kernel->row_step);
+  return FW_MIN (rows, fw_ceil_div (rows, kernel->row_step) * tile / tiles * kernel->row_step);
 }
 
 void
 fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, const char *b,
                    int64_t panel_bytes, float *c, int64_t c_stride, bool accumulate)
 {
-  int64_t height = tile_height (kernel, rows);
+  int64_t tiles = fw_ceil_div (rows, kernel->rows);
   for (int64_t column = 0; column < columns; column += kernel->columns, b += panel_bytes) {
     int width = (int) FW_MIN (kernel->columns, columns - column);
-    for (int64_t row = 0; row < rows; row += height)
-      kernel->run ((int) FW_MIN (height, rows - row), width, depth, a + row * kernel->row_bytes, b,
-                   c + row * c_stride + column, c_stride, accumulate);
+    for (int64_t tile = 0; tile < tiles; tile++) {
+      int64_t row = tile_row (kernel, rows, tile, tiles), past = tile_row (kernel, rows, tile + 1, tiles);
+      kernel->run ((int) (past - row), width, depth, a + row * kernel->row_bytes, b, c + row * c_stride + column, c_stride,
+                   accumulate);
+    }
   }
 }
 
@@ -183,18 +184,13 @@ coming_after (const FwGemm *gemm, int64_t item, const Piece *piece, int64_t bloc
 }
 
 static void
-fetch (const FwGemm *gemm, const Piece *piece, const Coming *coming, bool last, int64_t part, int64_t parts)
+fetch (const FwGemm *gemm, const Coming *coming, int64_t part, int64_t parts)
 {
-  const Piece *next = &coming->piece;
-  if (coming->wanted) {
-    FwGemmBlock block = { next->row, next->rows, next->column, next->columns, coming->block * gemm->block_depth,
-                          depth_of_block (gemm, coming->block) };
-    gemm->fetch (gemm, next->batch, &block, part, parts);
-  }
-  if (last && gemm->fetch_result != NULL) {
-    FwGemmBlock block = { piece->row, piece->rows, piece->column, piece->columns, 0, 0 };
-    gemm->fetch_result (gemm, piece->batch, &block, part, parts);
-  }
+  const Piece *piece = &coming->piece;
+  FwGemmBlock block = { piece->row, piece->rows, piece->column, piece->columns, coming->block * gemm->block_depth,
+                        depth_of_block (gemm, coming->block) };
+  if (coming->wanted)
+    gemm->fetch (gemm, piece->batch, &block, part, parts);
 }
 
 /* One depth block of one piece, whose rows lie packed at @a. */
@@ -203,8 +199,8 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
                       float *c, char *room, bool accumulate)
 {
   const FwMicroKernel *kernel = gemm->kernel;
-  int64_t panels = fw_ceil_div (piece->columns, kernel->columns), height = tile_height (kernel, piece->rows);
-  int64_t tiles = fw_ceil_div (piece->rows, height), fetches = fw_ceil_div (tiles, FETCH_TILES);
+  int64_t panels = fw_ceil_div (piece->columns, kernel->columns), tiles = fw_ceil_div (piece->rows, kernel->rows);
+  int64_t fetches = fw_ceil_div (tiles, FETCH_TILES);
   for (int64_t i = 0; i < panels; i++) {
     int64_t column = i * kernel->columns, width = FW_MIN (kernel->columns, piece->columns - column);
     char *panel = room;
@@ -214,10 +210,10 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
       gemm->pack_b (gemm, piece->batch, piece->column + column, width, block * gemm->block_depth, depth_of_block (gemm, block),
                     padded, gemm->block_depth, panel);
     for (int64_t tile = 0; tile < tiles; tile++) {
-      int64_t row = tile * height;
+      int64_t row = tile_row (kernel, piece->rows, tile, tiles), past = tile_row (kernel, piece->rows, tile + 1, tiles);
       if (tile % FETCH_TILES == 0)
-        fetch (gemm, piece, coming, block + 1 == gemm->depth_blocks, i * fetches + tile / FETCH_TILES, panels * fetches);
-      kernel->run ((int) FW_MIN (height, piece->rows - row), (int) width, padded, a + row * kernel->row_bytes, panel,
+        fetch (gemm, coming, i * fetches + tile / FETCH_TILES, panels * fetches);
+      kernel->run ((int) (past - row), (int) width, padded, a + row * kernel->row_bytes, panel,
                    c + row * gemm->c_stride + column, gemm->c_stride, accumulate);
     }
   }

@@ -27,8 +27,6 @@ typedef struct FwGemm {
   /* May be NULL. Called between products, for @part 0 .. @parts - 1: brings that part of the numbers of a block that is
    * likely to be packed next into the second-level cache. */
   void (*fetch) (const struct FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64_t part, int64_t parts);
-  /* The same for what finish will read and write of a piece of C, @block without its depth. */
-  void (*fetch_result) (const struct FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64_t part, int64_t parts);
   /* Takes a finished piece of C, @rows x @columns from (@row, @column), and may change it. */
   void (*finish) (const struct FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns,
                   float *c, int64_t c_stride);

@@ -54,23 +54,6 @@ linear_fetch (const FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64
 }
 
 static void
-linear_fetch_result (const FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64_t part, int64_t parts)
-{
-  const Linear *linear = gemm->operands;
-  const FwTensor *h = &gemm->call->in[3], *y = &gemm->call->out[0], *pre = &gemm->call->out[1];
-  int64_t first = block->rows * part / parts, past = block->rows * (part + 1) / parts;
-  FwCursor cursor;
-  fw_rows_seek (&linear->rows, block->row + first, &cursor);
-  for (; first < past; first++, fw_rows_next (&linear->rows, &cursor)) {
-    fw_fetch_to_write (y, cursor.offset[Y] + block->column, block->columns);
-    if (fw_present (h) && linear->rows.step[H] == 1)
-      fw_fetch (h, cursor.offset[H] + block->column, block->columns);
-    if (fw_present (pre))
-      fw_fetch_to_write (pre, cursor.offset[PRE] + block->column, block->columns);
-  }
-}
-
-static void
 linear_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded,
                int64_t panel_depth, char *to)
 {
@@ -85,49 +68,125 @@ linear_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, 
     fw_pack_columns (gemm->kernel, to, panel_depth, &lines, start, count, depth, padded);
 }
 
-/* c = h + gate * c, where h or gate may be absent. */
-static void
-add_residual (const FwKernelCall *call, const Linear *linear, const FwCursor *cursor, int64_t column, int64_t columns, float *c)
+/* Lanes [0, left) of f32 or @bf16 numbers from element @place on. */
+static FW_ALWAYS_INLINE FwVec
+load_lanes (const bool bf16, const void *data, int64_t place, int64_t left)
 {
-  const FwTensor *h = &call->in[3], *gate = &call->in[4];
-  float buffer[FW_RUN];
-  for (int64_t start = 0; start < columns; start += FW_RUN) {
-    int64_t count = FW_MIN (columns - start, FW_RUN);
-    if (fw_present (gate)) {
-      int64_t step = linear->rows.step[GATE];
-      const float *g = fw_run_load (gate, cursor->offset[GATE] + (column + start) * step, step, count, buffer);
-      for (int64_t i = 0; i < count; i += VEC)
-        row_store (c + start, i, count, row_load (c + start, i, count) * row_load (g, i, count));
-    }
-    if (fw_present (h)) {
-      int64_t step = linear->rows.step[H];
-      fw_run_add (h, cursor->offset[H] + (column + start) * step, step, count, c + start);
-    }
-  }
+  const uint16_t *halves = (const uint16_t *) data + place;
+  const float *floats = (const float *) data + place;
+  if (left >= VEC)
+    return bf16 ? vec_load_bf16 (halves) : vec_load (floats);
+  return bf16 ? vec_load_bf16_part (halves, left) : vec_load_part (floats, left);
 }
 
-/* y = c + bias, the commonest ending, in one pass. */
-static void
-store_with_bias (const FwTensor *y, int64_t offset, const float *bias, const float *c, int64_t columns)
+static FW_ALWAYS_INLINE void
+store_lanes (const bool bf16, void *data, int64_t place, int64_t left, FwVec value)
 {
-  if (y->dtype == FW_DTYPE_F32) {
-    float *to = (float *) y->data + offset;
-    for (int64_t i = 0; i < columns; i += VEC)
-      row_store (to, i, columns, row_load (c, i, columns) + row_load (bias, i, columns));
-    return;
-  }
-  uint16_t *to = (uint16_t *) y->data + offset;
-  int64_t i = 0;
-  for (; i + VEC <= columns; i += VEC)
-    vec_store_bf16 (to + i, vec_load (c + i) + vec_load (bias + i));
-  if (i < columns)
-    vec_store_bf16_part (to + i, row_load (c, i, columns) + row_load (bias, i, columns), columns - i);
+  uint16_t *halves = (uint16_t *) data + place;
+  float *floats = (float *) data + place;
+  if (left >= VEC && bf16)
+    vec_store_bf16 (halves, value);
+  else if (left >= VEC)
+    vec_store (floats, value);
+  else if (bf16)
+    vec_store_bf16_part (halves, value, left);
+  else
+    vec_store_part (floats, value, left);
 }
+
+/* Elements of a row from a place on; data is NULL for none. */
+typedef struct {
+  void *data;
+  int64_t place;
+  bool bf16;
+} Run;
 
 static bool
-is_plain (const FwTensor *tensor, FwDtype dtype)
+is_direct (const FwTensor *tensor)
 {
-  return fw_present (tensor) && tensor->dtype == dtype;
+  return tensor->dtype == FW_DTYPE_F32 || tensor->dtype == FW_DTYPE_BF16;
+}
+
+static Run
+direct_run (const FwTensor *tensor, int64_t place)
+{
+  return (Run) { tensor->data, place, tensor->dtype == FW_DTYPE_BF16 };
+}
+
+/* pre = c + bias; y = h + gate * pre; anything but c and y may be absent. Lanes [0, left) from element @i on. */
+static FW_ALWAYS_INLINE void
+finish_lanes (const float *c, const float *bias, const float *gate, Run h, Run pre, Run y, int64_t i, int64_t left)
+{
+  FwVec value = load_lanes (false, c, i, left);
+  if (bias != NULL)
+    value = value + load_lanes (false, bias, i, left);
+  if (pre.data != NULL)
+    store_lanes (pre.bf16, pre.data, pre.place + i, left, value);
+  if (gate != NULL)
+    value = value * load_lanes (false, gate, i, left);
+  if (h.data != NULL)
+    value = value + load_lanes (h.bf16, h.data, h.place + i, left);
+  store_lanes (y.bf16, y.data, y.place + i, left, value);
+}
+
+static FW_ALWAYS_INLINE void
+finish_run (const float *c, const float *bias, const float *gate, Run h, Run pre, Run y, int64_t count)
+{
+  int64_t i = 0;
+  for (; i + VEC <= count; i += VEC)
+    finish_lanes (c, bias, gate, h, pre, y, i, VEC);
+  if (i < count)
+    finish_lanes (c, bias, gate, h, pre, y, i, count - i);
+}
+
+/* The same; loops without h, gate and pre, the commonest, are compiled apart. */
+static void
+finish_any_run (const float *c, const float *bias, const float *gate, Run h, Run pre, Run y, int64_t count)
+{
+  const Run none = { NULL, 0, false };
+  Run floats = { y.data, y.place, false }, halves = { y.data, y.place, true };
+  if (gate != NULL || h.data != NULL || pre.data != NULL)
+    finish_run (c, bias, gate, h, pre, y, count);
+  else if (bias != NULL && y.bf16)
+    finish_run (c, bias, NULL, none, none, halves, count);
+  else if (bias != NULL)
+    finish_run (c, bias, NULL, none, none, floats, count);
+  else if (y.bf16)
+    finish_run (c, NULL, NULL, none, none, halves, count);
+  else
+    finish_run (c, NULL, NULL, none, none, floats, count);
+}
+
+/* What becomes of @count finished elements of a row, of which the first is in @column. */
+static void
+finish_elements (const FwKernelCall *call, const Linear *linear, const FwCursor *cursor, int64_t column, int64_t count, float *c)
+{
+  const FwTensor *bias = &call->in[2], *h = &call->in[3], *gate = &call->in[4], *y = &call->out[0], *pre = &call->out[1];
+  const int64_t *step = linear->rows.step, *place = cursor->offset;
+  float biases[FW_RUN], gates[FW_RUN], added[FW_RUN];
+  const float *b = fw_present (bias) ? fw_run_load (bias, column * bias->stride[0], bias->stride[0], count, biases) : NULL;
+  const float *g = fw_present (gate) ? fw_run_load (gate, place[GATE] + column * step[GATE], step[GATE], count, gates) : NULL;
+  Run none = { NULL, 0, false }, own = { c, 0, false }, kept = none, addend = none, result = own;
+  if (fw_present (h) && is_direct (h) && step[H] == 1)
+    addend = direct_run (h, place[H] + column);
+  else if (fw_present (h))
+    addend.data = (void *) (uintptr_t) fw_run_load (h, place[H] + column * step[H], step[H], count, added);
+  if (fw_present (pre) && is_direct (pre))
+    kept = direct_run (pre, place[PRE] + column);
+  if (linear->function->apply || (fw_present (pre) && !is_direct (pre))) {
+    finish_any_run (c, b, NULL, none, kept, own, count);
+    if (fw_present (pre) && !is_direct (pre))
+      fw_run_store (pre, place[PRE] + column, count, c);
+    if (linear->function->apply)
+      linear->function->apply (c, c, count, 0, 0);
+    b = NULL;
+    kept = none;
+  }
+  if (is_direct (y))
+    result = direct_run (y, place[Y] + column);
+  finish_any_run (c, b, g, addend, kept, result, count);
+  if (!is_direct (y))
+    fw_run_store (y, place[Y] + column, count, c);
 }
 
 static void
@@ -135,29 +194,11 @@ linear_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int
                int64_t c_stride)
 {
   const Linear *linear = gemm->operands;
-  const FwKernelCall *call = gemm->call;
-  const FwTensor *bias = &call->in[2], *y = &call->out[0], *pre = &call->out[1];
-  bool plain = is_plain (bias, FW_DTYPE_F32) && (bias->stride[0] == 1 || bias->dim[0] == 1) && !linear->function->apply
-               && !fw_present (pre) && !fw_present (&call->in[3]) && !fw_present (&call->in[4])
-               && (is_plain (y, FW_DTYPE_F32) || is_plain (y, FW_DTYPE_BF16));
   FwCursor cursor;
   fw_rows_seek (&linear->rows, row, &cursor);
-  for (int64_t r = 0; r < rows; r++, c += c_stride, fw_rows_next (&linear->rows, &cursor)) {
-    if (plain) {
-      store_with_bias (y, cursor.offset[Y] + column, (const float *) bias->data + column, c, columns);
-      continue;
-    }
-    for (int64_t start = 0; fw_present (bias) && start < columns; start += FW_RUN) {
-      int64_t count = FW_MIN (columns - start, FW_RUN), step = bias->stride[0];
-      fw_run_add (bias, (column + start) * step, step, count, c + start);
-    }
-    if (fw_present (pre))
-      fw_run_store (pre, cursor.offset[PRE] + column, columns, c);
-    if (linear->function->apply)
-      linear->function->apply (c, c, columns, 0, 0);
-    add_residual (call, linear, &cursor, column, columns, c);
-    fw_run_store (y, cursor.offset[Y] + column, columns, c);
-  }
+  for (int64_t r = 0; r < rows; r++, c += c_stride, fw_rows_next (&linear->rows, &cursor))
+    for (int64_t start = 0; start < columns; start += FW_RUN)
+      finish_elements (gemm->call, linear, &cursor, column + start, FW_MIN (columns - start, FW_RUN), c + start);
 }
 
 static size_t
@@ -169,7 +210,7 @@ plan_linear (FwGemm *gemm, Linear *linear, const FwKernelCall *call)
   fw_rows_init (&linear->rows, LINEAR_TENSORS, (const FwTensor *[]) { y, x, &call->in[3], &call->in[4], &call->out[1] }, false);
   *gemm = (FwGemm) { .call = call, .kernel = fw_micro_for (x->dtype), .batches = 1, .rows = linear->rows.rows,
                      .columns = y->dim[y->rank - 1], .depth = x->dim[x->rank - 1], .operands = linear,
-                     .fetch = linear_fetch, .fetch_result = linear_fetch_result, .pack_a = linear_pack_a, .pack_b = linear_pack_b, .finish = linear_finish };
+                     .fetch = linear_fetch, .pack_a = linear_pack_a, .pack_b = linear_pack_b, .finish = linear_finish };
   return fw_gemm_plan (gemm);
 }
 
@@ -205,17 +246,6 @@ grad_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, in
   int64_t offset[FW_MAX_BLOCK_DEPTH];
   FwLines lines = row_lines (&grad->rows, DY, &gemm->call->in[1], start, depth, offset);
   fw_pack_rows_across (gemm->kernel, to, &lines, first, count, depth, padded);
-}
-
-/* Lanes [0, left) of numbers from element @place on. */
-static FW_ALWAYS_INLINE FwVec
-load_lanes (const bool bf16, const void *data, int64_t place, int64_t left)
-{
-  const uint16_t *halves = (const uint16_t *) data + place;
-  const float *floats = (const float *) data + place;
-  if (left == VEC)
-    return bf16 ? vec_load_bf16 (halves) : vec_load (floats);
-  return bf16 ? vec_load_bf16_part (halves, left) : vec_load_part (floats, left);
 }
 
 /* The column sums of dy are taken while the block is in the cache, some columns at a time down the whole block. */
