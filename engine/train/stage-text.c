@@ -126,12 +126,19 @@ write_encoder (const TextStage *s, GError **error)
   return fw_safetensors_write (path, (const FwSafetensorsEntry *) (gpointer) entries->data, entries->len, NULL, error);
 }
 
+/* transformers' config.json: the recipe's own keys, and what tells an encoder alone. */
 static gboolean
 write_config (const TextStage *s, GError **error)
 {
   JsonObject *json = json_object_new (), *model = fw_recipe_object (s->stage->json, "model");
+  JsonArray *architectures = json_array_new ();
   g_autoptr (GList) members = json_object_get_members (model);
+  json_array_add_string_element (architectures, "T5EncoderModel");
+  json_object_set_array_member (json, "architectures", architectures);
   json_object_set_string_member (json, "model_type", "t5");
+  json_object_set_boolean_member (json, "is_encoder_decoder", FALSE);
+  json_object_set_int_member (json, "pad_token_id", 0);
+  json_object_set_int_member (json, "eos_token_id", 1);
   for (GList *member = members; member != NULL; member = member->next)
     json_object_set_member (json, member->data, json_node_copy (json_object_get_member (model, member->data)));
   json_object_set_int_member (json, "vocab_size", s->config.vocab_size);

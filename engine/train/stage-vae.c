@@ -160,13 +160,27 @@ measure_scale (VaeStage *s, double *scale, GError **error)
   return TRUE;
 }
 
-/* diffusers' config.json: the recipe's own keys, with the scale as a number. */
+/* One kind of block at every level, as diffusers wants it told. */
+static void
+set_block_types (JsonObject *json, const char *key, const char *kind, guint levels)
+{
+  JsonArray *kinds = json_array_new ();
+  for (guint i = 0; i < levels; i++)
+    json_array_add_string_element (kinds, kind);
+  json_object_set_array_member (json, key, kinds);
+}
+
+/* diffusers' config.json: the recipe's own keys, the scale as a number, and what diffusers does not assume. */
 static gboolean
 write_config (const VaeStage *s, double scale, GError **error)
 {
   JsonObject *json = json_object_new (), *model = fw_recipe_object (s->stage->json, "model");
   g_autoptr (GList) members = json_object_get_members (model);
+  guint levels = json_array_get_length (json_object_get_array_member (model, "block_out_channels"));
   json_object_set_string_member (json, "_class_name", "AutoencoderKL");
+  json_object_set_string_member (json, "act_fn", "silu");
+  set_block_types (json, "down_block_types", "DownEncoderBlock2D", levels);
+  set_block_types (json, "up_block_types", "UpDecoderBlock2D", levels);
   for (GList *member = members; member != NULL; member = member->next)
     json_object_set_member (json, member->data, json_node_copy (json_object_get_member (model, member->data)));
   json_object_set_double_member (json, "scaling_factor", scale);
