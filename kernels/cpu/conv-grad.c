@@ -51,8 +51,10 @@ input_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int6
 {
   const GradInput *grad = gemm->operands;
   const FwTensor *dx = &gemm->call->out[0];
+  int64_t offset[FW_MAX_BLOCK_ROWS];
+  fw_window_rows (&grad->window, dx, row, rows, offset);
   for (int64_t r = 0; r < rows; r++)
-    fw_run_store (dx, fw_window_row (&grad->window, dx, row + r) + column, columns, c + r * c_stride);
+    fw_run_store (dx, offset[r] + column, columns, c + r * c_stride);
 }
 
 static size_t
@@ -105,8 +107,7 @@ weight_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, 
 {
   const FwTensor *dy = &gemm->call->in[1];
   int64_t offset[FW_MAX_BLOCK_DEPTH];
-  for (int64_t i = 0; i < depth; i++)
-    offset[i] = fw_window_row (gemm->operands, dy, start + i);
+  fw_window_rows (gemm->operands, dy, start, depth, offset);
   FwLines lines = { .data = dy->data, .dtype = dy->dtype, .offset = offset, .step = 1 };
   fw_pack_rows_across (gemm->kernel, to, &lines, first, count, depth, padded);
 }

@@ -100,12 +100,10 @@ split_row (const FwWindow *window, int64_t row, int64_t *position)
   position[0] = row / window->frames;
 }
 
-/* To the next position, as split_row would find it. */
+/* Past the rest of a line of the width. */
 static void
 advance (const FwWindow *window, int64_t *position)
 {
-  if (++position[3] < window->width)
-    return;
   position[3] = 0;
   if (++position[2] < window->height)
     return;
@@ -132,6 +130,22 @@ source (const FwAxisTap *tap, int64_t position)
   return at < tap->limit ? at : -1;
 }
 
+/* The sources of @count positions along the width; the common case, a tap that only moves, without a question left. */
+static void
+line_offsets (const FwAxisTap *tap, int64_t position, int64_t count, int64_t base, int64_t stride, int64_t *offset)
+{
+  if (tap->fixed < 0 && !tap->repeat && tap->divide == 1) {
+    int64_t at = position * tap->multiply + tap->add;
+    for (int64_t i = 0; i < count; i++, at += tap->multiply)
+      offset[i] = (uint64_t) at < (uint64_t) tap->limit ? base + at * stride : -1;
+    return;
+  }
+  for (int64_t i = 0; i < count; i++) {
+    int64_t x = source (tap, position + i);
+    offset[i] = x < 0 ? -1 : base + x * stride;
+  }
+}
+
 void
 fw_window_offsets (const FwWindow *window, const FwTensor *tensor, int64_t index, int64_t first, int64_t count, int64_t *offset)
 {
@@ -139,20 +153,29 @@ fw_window_offsets (const FwWindow *window, const FwTensor *tensor, int64_t index
   int64_t position[4];
   split_tap (window, index, taps);
   split_row (window, first, position);
-  for (int64_t i = 0; i < count; i++, advance (window, position)) {
-    int64_t t = source (&taps[0], position[1]), y = source (&taps[1], position[2]), x = source (&taps[2], position[3]);
-    offset[i] = (t | y | x) < 0 ? -1 : position[0] * tensor->stride[0] + t * tensor->stride[1] + y * tensor->stride[2]
-                                       + x * tensor->stride[3];
+  for (int64_t i = 0; i < count; advance (window, position)) {
+    int64_t t = source (&taps[0], position[1]), y = source (&taps[1], position[2]);
+    int64_t run = FW_MIN (count - i, window->width - position[3]);
+    if ((t | y) < 0)
+      for (int64_t j = 0; j < run; j++)
+        offset[i + j] = -1;
+    else
+      line_offsets (&taps[2], position[3], run,
+                    position[0] * tensor->stride[0] + t * tensor->stride[1] + y * tensor->stride[2], tensor->stride[3], offset + i);
+    i += run;
   }
 }
 
-int64_t
-fw_window_row (const FwWindow *window, const FwTensor *tensor, int64_t row)
+void
+fw_window_rows (const FwWindow *window, const FwTensor *tensor, int64_t first, int64_t count, int64_t *offset)
 {
   int64_t position[4];
-  split_row (window, row, position);
-  return position[0] * tensor->stride[0] + position[1] * tensor->stride[1] + position[2] * tensor->stride[2]
-         + position[3] * tensor->stride[3];
+  split_row (window, first, position);
+  for (int64_t i = 0; i < count; advance (window, position)) {
+    int64_t base = position[0] * tensor->stride[0] + position[1] * tensor->stride[1] + position[2] * tensor->stride[2];
+    for (int64_t past = FW_MIN (count, i + window->width - position[3]), x = position[3]; i < past; i++, x++)
+      offset[i] = base + x * tensor->stride[3];
+  }
 }
 
 void

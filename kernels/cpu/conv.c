@@ -48,12 +48,14 @@ conv_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64
 {
   const Conv *conv = gemm->operands;
   const FwTensor *bias = &gemm->call->in[2], *y = &gemm->call->out[0];
+  int64_t offset[FW_MAX_BLOCK_ROWS];
+  fw_window_rows (&conv->window, y, row, rows, offset);
   for (int64_t r = 0; r < rows; r++, c += c_stride) {
     for (int64_t start = 0; fw_present (bias) && start < columns; start += FW_RUN) {
       int64_t count = FW_MIN (columns - start, FW_RUN), step = bias->stride[0];
       fw_run_add (bias, (column + start) * step, step, count, c + start);
     }
-    fw_run_store (y, fw_window_row (&conv->window, y, row + r) + column, columns, c);
+    fw_run_store (y, offset[r] + column, columns, c);
   }
 }
 

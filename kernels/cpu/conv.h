@@ -33,7 +33,7 @@ typedef struct {
 #define fw_window_taps FW_ISA (fw_window_taps)
 #define fw_window_tap FW_ISA (fw_window_tap)
 #define fw_window_offsets FW_ISA (fw_window_offsets)
-#define fw_window_row FW_ISA (fw_window_row)
+#define fw_window_rows FW_ISA (fw_window_rows)
 #define fw_window_pack_rows FW_ISA (fw_window_pack_rows)
 
 /* How many taps there are in all, and the place of tap @index in the filter's [kt][ky][kx]. */
@@ -42,8 +42,8 @@ void fw_window_tap (const FwWindow *window, int64_t index, int64_t *place);
 /* Element offsets in @tensor, [B, T, Y, X, C], of what rows [first, first + count) read through tap @index; -1 for nothing. */
 void fw_window_offsets (const FwWindow *window, const FwTensor *tensor, int64_t index, int64_t first, int64_t count,
                         int64_t *offset);
-/* The element offset of row @row itself in @tensor. */
-int64_t fw_window_row (const FwWindow *window, const FwTensor *tensor, int64_t row);
+/* The element offsets of rows [first, first + count) themselves in @tensor. */
+void fw_window_rows (const FwWindow *window, const FwTensor *tensor, int64_t first, int64_t count, int64_t *offset);
 /* Packs rows of A whose depth is the channels of @tensor through one tap after another, each filled up to @padded_channels. */
 void fw_window_pack_rows (const FwWindow *window, const FwMicroKernel *kernel, const FwTensor *tensor, int64_t padded_channels,
                           int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded, char *to);
