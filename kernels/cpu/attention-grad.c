@@ -33,7 +33,6 @@ typedef struct {
   float *dk, *dv;              /* [all keys][width] */
   float *dq;                   /* [all queries][width] */
   float *lse, *mean;           /* [all queries]; mean: do . o */
-  float *rows;                 /* two rows of a head */
   float *dbias;                /* [all queries][all keys] */
 } Room;
 
@@ -79,7 +78,6 @@ cut_room (const Attention *attention, char *bytes, Room *room)
     { &room->scores, keys * SCORE_STRIDE }, { &room->slopes, keys * SCORE_STRIDE },
     { &room->dk, all_keys * attention->key_stride }, { &room->dv, all_keys * attention->value_stride },
     { &room->dq, all_queries * attention->key_stride }, { &room->lse, all_queries }, { &room->mean, all_queries },
-    { &room->rows, 2 * attention->value_stride },
     { &room->dbias, attention->call->in[4].rank < 0 ? 0 : attention->queries * attention->keys },
   };
   for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++) {
@@ -119,16 +117,17 @@ fetch (const Meeting *meeting, int part)
   }
 }
 
-static void
-load_row (const FwHead *head, int64_t row, float *buffer)
+/* The dot product of row @row of two heads. */
+static float
+dot_of_rows (const FwHead *a, const FwHead *b, int64_t row)
 {
-  for (int64_t start = 0; start < head->width; start += FW_RUN) {
-    int64_t count = FW_MIN (head->width - start, FW_RUN);
-    const float *values = fw_run_load (head->tensor, head->place + row * head->stride + start, 1, count, buffer);
-    if (values != buffer)
-      memcpy (buffer, values, (size_t) count * sizeof *buffer);
-    buffer += count;
-  }
+  bool a_bf16 = a->tensor->dtype == FW_DTYPE_BF16, b_bf16 = b->tensor->dtype == FW_DTYPE_BF16;
+  int64_t a_place = a->place + row * a->stride, b_place = b->place + row * b->stride;
+  FwVec sum = vec_zero ();
+  for (int64_t i = 0; i < a->width; i += VEC)
+    sum = vec_fma (row_load_any (a_bf16, a->tensor->data, a_place + i, a->width - i),
+                   row_load_any (b_bf16, b->tensor->data, b_place + i, a->width - i), sum);
+  return vec_sum (sum);
 }
 
 /* lse and the dot products of do and o, for all queries. */
@@ -136,15 +135,14 @@ static void
 load_statistics (const Attention *attention, const Room *room, const Meeting *meeting)
 {
   const FwTensor *lse = &attention->call->in[7];
-  float *o = room->rows, *slope = room->rows + attention->value_stride;
   int64_t place = meeting->b1 * lse->stride[0] + meeting->b2 * lse->stride[1] + meeting->head * lse->stride[2];
+  const float *values = fw_run_load (lse, place, lse->stride[3], attention->queries, room->lse);
+  if (values != room->lse)
+    memcpy (room->lse, values, (size_t) attention->queries * sizeof *values);
   for (int64_t query = 0; query < attention->queries; query++) {
     fw_fetch_head (&meeting->o, query + ROWS_AHEAD, 1);
     fw_fetch_head (&meeting->slope, query + ROWS_AHEAD, 1);
-    room->lse[query] = (float) fw_load_element (lse->data, lse->dtype, place + query * lse->stride[3]);
-    load_row (&meeting->o, query, o);
-    load_row (&meeting->slope, query, slope);
-    room->mean[query] = row_dot (o, slope, attention->value_width);
+    room->mean[query] = dot_of_rows (&meeting->o, &meeting->slope, query);
   }
 }
 

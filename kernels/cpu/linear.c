@@ -68,17 +68,7 @@ linear_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, 
     fw_pack_columns (gemm->kernel, to, panel_depth, &lines, start, count, depth, padded);
 }
 
-/* Lanes [0, left) of f32 or @bf16 numbers from element @place on. */
-static FW_ALWAYS_INLINE FwVec
-load_lanes (const bool bf16, const void *data, int64_t place, int64_t left)
-{
-  const uint16_t *halves = (const uint16_t *) data + place;
-  const float *floats = (const float *) data + place;
-  if (left >= VEC)
-    return bf16 ? vec_load_bf16 (halves) : vec_load (floats);
-  return bf16 ? vec_load_bf16_part (halves, left) : vec_load_part (floats, left);
-}
-
+/* The counterpart of row_load_any. */
 static FW_ALWAYS_INLINE void
 store_lanes (const bool bf16, void *data, int64_t place, int64_t left, FwVec value)
 {
@@ -101,14 +91,8 @@ typedef struct {
   bool bf16;
 } Run;
 
-static bool
-is_direct (const FwTensor *tensor)
-{
-  return tensor->dtype == FW_DTYPE_F32 || tensor->dtype == FW_DTYPE_BF16;
-}
-
 static Run
-direct_run (const FwTensor *tensor, int64_t place)
+run_at (const FwTensor *tensor, int64_t place)
 {
   return (Run) { tensor->data, place, tensor->dtype == FW_DTYPE_BF16 };
 }
@@ -117,15 +101,15 @@ direct_run (const FwTensor *tensor, int64_t place)
 static FW_ALWAYS_INLINE void
 finish_lanes (const float *c, const float *bias, const float *gate, Run h, Run pre, Run y, int64_t i, int64_t left)
 {
-  FwVec value = load_lanes (false, c, i, left);
+  FwVec value = row_load_any (false, c, i, left);
   if (bias != NULL)
-    value = value + load_lanes (false, bias, i, left);
+    value = value + row_load_any (false, bias, i, left);
   if (pre.data != NULL)
     store_lanes (pre.bf16, pre.data, pre.place + i, left, value);
   if (gate != NULL)
-    value = value * load_lanes (false, gate, i, left);
+    value = value * row_load_any (false, gate, i, left);
   if (h.data != NULL)
-    value = value + load_lanes (h.bf16, h.data, h.place + i, left);
+    value = value + row_load_any (h.bf16, h.data, h.place + i, left);
   store_lanes (y.bf16, y.data, y.place + i, left, value);
 }
 
@@ -163,30 +147,22 @@ finish_elements (const FwKernelCall *call, const Linear *linear, const FwCursor 
 {
   const FwTensor *bias = &call->in[2], *h = &call->in[3], *gate = &call->in[4], *y = &call->out[0], *pre = &call->out[1];
   const int64_t *step = linear->rows.step, *place = cursor->offset;
-  float biases[FW_RUN], gates[FW_RUN], added[FW_RUN];
+  float biases[FW_RUN], gates[FW_RUN], others[FW_RUN];
   const float *b = fw_present (bias) ? fw_run_load (bias, column * bias->stride[0], bias->stride[0], count, biases) : NULL;
   const float *g = fw_present (gate) ? fw_run_load (gate, place[GATE] + column * step[GATE], step[GATE], count, gates) : NULL;
-  Run none = { NULL, 0, false }, own = { c, 0, false }, kept = none, addend = none, result = own;
-  if (fw_present (h) && is_direct (h) && step[H] == 1)
-    addend = direct_run (h, place[H] + column);
+  const Run none = { NULL, 0, false }, own = { c, 0, false };
+  Run added = none, kept = run_at (pre, place[PRE] + column);
+  if (fw_present (h) && step[H] == 1)
+    added = run_at (h, place[H] + column);
   else if (fw_present (h))
-    addend.data = (void *) (uintptr_t) fw_run_load (h, place[H] + column * step[H], step[H], count, added);
-  if (fw_present (pre) && is_direct (pre))
-    kept = direct_run (pre, place[PRE] + column);
-  if (linear->function->apply || (fw_present (pre) && !is_direct (pre))) {
+    added.data = (void *) fw_run_load (h, place[H] + column * step[H], step[H], count, others);
+  if (linear->function->apply) {
     finish_any_run (c, b, NULL, none, kept, own, count);
-    if (fw_present (pre) && !is_direct (pre))
-      fw_run_store (pre, place[PRE] + column, count, c);
-    if (linear->function->apply)
-      linear->function->apply (c, c, count, 0, 0);
+    linear->function->apply (c, c, count, 0, 0);
     b = NULL;
     kept = none;
   }
-  if (is_direct (y))
-    result = direct_run (y, place[Y] + column);
-  finish_any_run (c, b, g, addend, kept, result, count);
-  if (!is_direct (y))
-    fw_run_store (y, place[Y] + column, count, c);
+  finish_any_run (c, b, g, added, kept, run_at (y, place[Y] + column), count);
 }
 
 static void
@@ -263,7 +239,7 @@ add_columns (const bool bf16, const FwLines *lines, int64_t depth, int64_t first
     for (int64_t i = 0; i < depth; i++) {
       int64_t place = (lines->offset ? lines->offset[i] : i * lines->stride) + first + column;
       for (int v = 0; v < WIDTH; v++)
-        sum[v] = sum[v] + load_lanes (bf16, lines->data, place + v * VEC, left[v]);
+        sum[v] = sum[v] + row_load_any (bf16, lines->data, place + v * VEC, left[v]);
     }
     for (int v = 0; v < WIDTH; v++)
       vec_store_part (sums + column + v * VEC, sum[v], left[v]);

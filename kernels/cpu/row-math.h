@@ -11,6 +11,17 @@ row_load (const float *x, int64_t i, int64_t count)
   return i + VEC <= count ? vec_load (x + i) : vec_load_part (x + i, count - i);
 }
 
+/* Lanes [0, left) of f32 or @bf16 numbers from element @place on; those beyond are zero. */
+VEC_INLINE FwVec
+row_load_any (bool bf16, const void *data, int64_t place, int64_t left)
+{
+  const uint16_t *halves = (const uint16_t *) data + place;
+  const float *floats = (const float *) data + place;
+  if (left >= VEC)
+    return bf16 ? vec_load_bf16 (halves) : vec_load (floats);
+  return bf16 ? vec_load_bf16_part (halves, left) : vec_load_part (floats, left);
+}
+
 VEC_INLINE void
 row_store (float *y, int64_t i, int64_t count, FwVec value)
 {
