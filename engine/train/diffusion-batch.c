@@ -228,18 +228,26 @@ fw_diffusion_batches_fill_caches (FwDiffusionBatches *s, GError **error)
   return TRUE;
 }
 
+static gboolean
+encode_batch (gpointer data, GError **error)
+{
+  const Encoding *encoding = data;
+  FwDiffusionBatches *s = encoding->batches;
+  return encode_pictures (s, &s->stage->rows[encoding->row], &s->rows[encoding->row], 0, 0, error);
+}
+
 gboolean
 fw_diffusion_batches_rehearse_caches (FwDiffusionBatches *s, double *seconds, GError **error)
 {
   *seconds = 0;
   for (guint i = 0; i < s->stage->n_rows; i++) {
     g_autofree char *path = fw_stage_cache_path (s->context, s->stage, i);
+    Encoding encoding = { s, i };
+    double took;
     if (s->rows[i].cached == 0 || g_file_test (path, G_FILE_TEST_EXISTS))
       continue;
-    gint64 began = g_get_monotonic_time ();
-    if (!encode_pictures (s, &s->stage->rows[i], &s->rows[i], 0, 0, error))
+    if (!fw_train_time (encode_batch, &encoding, &took, error))
       return FALSE;
-    double took = (double) (g_get_monotonic_time () - began) / G_USEC_PER_SEC;
     *seconds += took * (double) (s->rows[i].cached / s->stage->rows[i].batch);
   }
   return TRUE;

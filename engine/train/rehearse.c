@@ -3,21 +3,37 @@
 #include "engine/job/memory.h"
 #include "engine/train/stage.h"
 
-/* Short steps are timed again, since the first run also pays for memory that is touched for the first time. */
-enum { AGAIN = 2 };
-static const double short_seconds = 0.5;
+/* Things are timed again, since the first run also pays for memory that is touched for the first time: twice if they are
+ * short, and not at all if that would keep people waiting. */
+static const double short_seconds = 0.5, long_seconds = 20;
+
+gboolean
+fw_train_time (FwTrainTimed act, gpointer data, double *seconds, GError **error)
+{
+  *seconds = G_MAXDOUBLE;
+  for (int runs = 0; runs < 1 || (runs < 2 && *seconds < long_seconds) || (runs < 3 && *seconds < short_seconds); runs++) {
+    gint64 began = g_get_monotonic_time ();
+    if (!act (data, error))
+      return FALSE;
+    *seconds = MIN (*seconds, (double) (g_get_monotonic_time () - began) / G_USEC_PER_SEC);
+  }
+  return TRUE;
+}
+
+typedef struct { const FwTrainLoop *loop; guint row; } Step;
 
 static gboolean
-time_step (const FwTrainLoop *loop, const FwTrainStep *at, double *seconds, GError **error)
+take_step (gpointer data, GError **error)
 {
+  const Step *step = data;
+  const FwTrainLoop *loop = step->loop;
+  const FwTrainStep at = { .row = step->row };
   double norm;
-  gint64 began = g_get_monotonic_time ();
   g_autoptr (GError) ignored = NULL;
-  if (!loop->batch (loop->user_data, at, error)
-      || !fw_exec_run (fw_trainer_exec (loop->trainer, at->row), loop->context->cancellable, NULL, NULL, error))
+  if (!loop->batch (loop->user_data, &at, error)
+      || !fw_exec_run (fw_trainer_exec (loop->trainer, at.row), loop->context->cancellable, NULL, NULL, error))
     return FALSE;
   fw_trainer_update (loop->trainer, 1, 0, 0, &norm, &ignored);
-  *seconds = (double) (g_get_monotonic_time () - began) / G_USEC_PER_SEC;
   return TRUE;
 }
 
@@ -42,16 +58,9 @@ fw_train_rehearse (const FwTrainLoop *loop, FwStageForecast *forecast, GError **
   if (!fits (loop, forecast, error))
     return FALSE;
   for (guint row = 0; row < loop->stage->n_rows; row++) {
-    const FwTrainStep at = { .row = row };
-    double *best = &forecast->seconds[row];
-    if (!time_step (loop, &at, best, error))
+    Step step = { loop, row };
+    if (!fw_train_time (take_step, &step, &forecast->seconds[row], error))
       return FALSE;
-    for (int again = 0; again < AGAIN && *best < short_seconds; again++) {
-      double seconds;
-      if (!time_step (loop, &at, &seconds, error))
-        return FALSE;
-      *best = MIN (*best, seconds);
-    }
   }
   return TRUE;
 }

@@ -69,6 +69,10 @@ gboolean fw_train_loop (const FwTrainLoop *loop, GError **error);
 /* Times a step of each row on whatever @loop holds, which is of no use afterwards. */
 gboolean fw_train_rehearse (const FwTrainLoop *loop, FwStageForecast *forecast, GError **error);
 
+/* The least time, in seconds, that @act takes of a few runs. */
+typedef gboolean (*FwTrainTimed) (gpointer data, GError **error);
+gboolean fw_train_time (FwTrainTimed act, gpointer data, double *seconds, GError **error);
+
 /* Bytes in blocks and on the heap now: a stage takes what opening it adds. */
 gsize fw_stage_memory (void);
 
