@@ -28,6 +28,7 @@ kernels/ref|Every op in double precision: the definition that all other kernels 
 kernels/cpu|The fast kernels, compiled once for each instruction set.
 data/recipes|Training recipes; its README explains every key.
 data/models|Model cards; its README explains every member.
+data/milestones|What is finished of a long training, to go on from; the README of data/recipes tells how.
 tests|One runner for everything, and what its scripts share.
 tests/structure|The shape of the source tree.
 tests/unit|One program for each part, with GTest.
