@@ -12,9 +12,11 @@
 #endif
 enum { VECTORS = 2, COLUMNS = VECTORS * VEC, DEPTH = 256, ROW_BYTES = DEPTH * 4 + 64 };
 
+/* Rows of A begin @row_bytes apart. Every third has a pointer of its own: more would not fit in registers, and the others
+ * are one and two steps from it. */
 static FW_ALWAYS_INLINE void
-multiply (const int rows, const int vectors, int64_t depth, const char *a, const float *b, float *c, int64_t c_stride,
-          bool accumulate)
+multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes,
+          const float *b, float *c, int64_t c_stride, bool accumulate)
 {
   FwVec sum[ROWS][VECTORS];
   FW_UNROLL
@@ -23,17 +25,26 @@ multiply (const int rows, const int vectors, int64_t depth, const char *a, const
     for (int v = 0; v < vectors; v++)
       sum[r][v] = accumulate ? vec_load (c + r * c_stride + v * VEC) : vec_zero ();
   }
-  for (int64_t k = 0; k < depth; k++, b += COLUMNS) {
-    FwVec column[VECTORS];
+  for (int64_t part = 0; part < n_parts; part++) {
+    const char *row[(ROWS + 2) / 3];
     FW_UNROLL
-    for (int v = 0; v < vectors; v++)
-      column[v] = vec_load (b + v * VEC);
-    FW_UNROLL
-    for (int r = 0; r < rows; r++) {
-      FwVec number = vec_set (*(const float *) (a + r * ROW_BYTES + k * 4));
+    for (int i = 0; i < (rows + 2) / 3; i++)
+      row[i] = a + parts[part].offset + 3 * i * row_bytes;
+    for (int64_t k = 0; k < parts[part].depth; k++, b += COLUMNS) {
+      FwVec column[VECTORS];
       FW_UNROLL
       for (int v = 0; v < vectors; v++)
-        sum[r][v] = vec_fma (number, column[v], sum[r][v]);
+        column[v] = vec_load (b + v * VEC);
+      FW_UNROLL
+      for (int r = 0; r < rows; r++) {
+        FwVec number = vec_set (*(const float *) (const void *) (row[r / 3] + r % 3 * row_bytes));
+        FW_UNROLL
+        for (int v = 0; v < vectors; v++)
+          sum[r][v] = vec_fma (number, column[v], sum[r][v]);
+      }
+      FW_UNROLL
+      for (int i = 0; i < (rows + 2) / 3; i++)
+        row[i] += 4;
     }
   }
   FW_UNROLL
@@ -44,16 +55,25 @@ multiply (const int rows, const int vectors, int64_t depth, const char *a, const
   }
 }
 
-#define DEFINE_TILES(count) \
-  static void tile_##count##_1 (int64_t depth, const char *a, const float *b, float *c, int64_t c_stride, bool accumulate) \
-  { multiply (count, 1, depth, a, b, c, c_stride, accumulate); } \
-  static void tile_##count##_2 (int64_t depth, const char *a, const float *b, float *c, int64_t c_stride, bool accumulate) \
-  { multiply (count, 2, depth, a, b, c, c_stride, accumulate); }
+#define DEFINE_TILE(count, vectors) \
+  static void tile_##count##_##vectors (int64_t depth, const char *a, const float *b, float *c, int64_t c_stride, \
+                                        bool accumulate) \
+  { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, ROW_BYTES, b, c, c_stride, accumulate); } \
+  static void parts_##count##_##vectors (const FwMicroPart *parts, int64_t n_parts, const char *a, \
+                                         int64_t row_bytes, const float *b, float *c, int64_t c_stride, bool accumulate) \
+  { multiply (count, vectors, parts, n_parts, a, row_bytes, b, c, c_stride, accumulate); }
+#define DEFINE_TILES(count) DEFINE_TILE (count, 1) DEFINE_TILE (count, 2)
 EACH_ROW_COUNT (DEFINE_TILES)
 
 #define TILE_ROW(count) { tile_##count##_1, tile_##count##_2 },
 static void (*const tiles[ROWS][VECTORS]) (int64_t, const char *, const float *, float *, int64_t, bool) = {
   EACH_ROW_COUNT (TILE_ROW)
+};
+
+#define PARTS_ROW(count) { parts_##count##_1, parts_##count##_2 },
+static void (*const tiles_of_parts[ROWS][VECTORS]) (const FwMicroPart *, int64_t, const char *, int64_t, const float *,
+                                                    float *, int64_t, bool) = {
+  EACH_ROW_COUNT (PARTS_ROW)
 };
 
 static void
@@ -62,6 +82,15 @@ run (int rows, int columns, int64_t depth, const char *a, const char *b, float *
   tiles[rows - 1][(columns - 1) / VEC] (depth, a, (const float *) (const void *) b, c, c_stride, accumulate);
 }
 
+static void
+run_parts (int rows, int columns, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes, const char *b,
+           float *c, int64_t c_stride, bool accumulate)
+{
+  tiles_of_parts[rows - 1][(columns - 1) / VEC] (parts, n_parts, a, row_bytes, (const float *) (const void *) b, c, c_stride,
+                                                 accumulate);
+}
+
 const FwMicroKernel fw_micro_f32 = {
-  .rows = ROWS, .columns = COLUMNS, .row_step = 1, .depth = DEPTH, .unit = 1, .step = 1, .row_bytes = ROW_BYTES, .run = run,
+  .rows = ROWS, .columns = COLUMNS, .row_step = 1, .depth = DEPTH, .unit = 1, .step = 1, .row_bytes = ROW_BYTES,
+  .run = run, .run_parts = run_parts,
 };

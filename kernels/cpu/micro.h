@@ -8,6 +8,9 @@
 #pragma once
 #include "kernels/cpu/isa.h"
 
+/* Some of a row's depth: @depth numbers, @offset bytes from where the row begins. */
+typedef struct { int64_t offset, depth; } FwMicroPart;
+
 typedef struct {
   bool bf16;          /* A and B hold bf16, else f32 */
   int rows, columns;  /* of the largest tile */
@@ -18,6 +21,10 @@ typedef struct {
   int row_bytes;      /* between rows of a block of A */
   /* C = A B, or += with @accumulate, for rows <= kernel->rows and columns <= kernel->columns. */
   void (*run) (int rows, int columns, int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, bool accumulate);
+  /* The same where rows of A are any distance apart and made of parts that lie anywhere: the depth is that of the parts one
+   * after another. NULL where it does not exist. */
+  void (*run_parts) (int rows, int columns, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes,
+                     const char *b, float *c, int64_t c_stride, bool accumulate);
   /* Around a series of runs in one thread; NULL where the processor needs nothing of the kind. */
   void (*begin) (void);
   void (*end) (void);
