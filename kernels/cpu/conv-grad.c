@@ -7,26 +7,12 @@
 #include "kernels/cpu/run.h"
 #include "kernels/cpu/sums.h"
 
-typedef struct {
-  FwWindow window;
-  int64_t padded_channels; /* of the output, a whole number of units */
-} GradInput;
-
-static void
-input_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded,
-              char *to)
-{
-  const GradInput *grad = gemm->operands;
-  fw_window_pack_rows (&grad->window, gemm->kernel, &gemm->call->in[0], grad->padded_channels, first, count, start, depth,
-                       padded, to);
-}
-
 /* Columns are input channels; the depth goes over output channels, which are lines a whole filter apart. */
 static void
 input_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded,
               int64_t panel_depth, char *to)
 {
-  const GradInput *grad = gemm->operands;
+  const FwWindowProduct *grad = gemm->operands;
   const FwTensor *w = &gemm->call->in[1];
   int64_t past = start + depth, unit = gemm->kernel->unit, unit_bytes = gemm->kernel->columns * 4;
   for (int64_t at = start; at < past;) {
@@ -49,7 +35,7 @@ static void
 input_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns, float *c,
               int64_t c_stride)
 {
-  const GradInput *grad = gemm->operands;
+  const FwWindowProduct *grad = gemm->operands;
   const FwTensor *dx = &gemm->call->out[0];
   int64_t offset[FW_MAX_BLOCK_ROWS];
   fw_window_rows (&grad->window, dx, row, rows, offset);
@@ -58,16 +44,17 @@ input_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int6
 }
 
 static size_t
-plan_input (FwGemm *gemm, GradInput *grad, const FwKernelCall *call, int64_t frame, int64_t frames)
+plan_input (FwWindowProduct *grad, const FwKernelCall *call, int64_t frame, int64_t frames)
 {
   const FwTensor *dy = &call->in[0], *dx = &call->out[0];
   const FwMicroKernel *kernel = fw_micro_for (dy->dtype);
   fw_conv_input_window (&grad->window, call->attributes, dy, &call->in[1], dx, frame, frames);
+  grad->tensor = dy;
   grad->padded_channels = fw_round_up (dy->dim[4], kernel->unit);
-  *gemm = (FwGemm) { .call = call, .kernel = kernel, .batches = 1, .rows = dx->dim[0] * frames * dx->dim[2] * dx->dim[3],
-                     .columns = dx->dim[4], .depth = fw_window_taps (&grad->window) * grad->padded_channels, .operands = grad,
-                     .pack_a = input_pack_a, .pack_b = input_pack_b, .finish = input_finish };
-  return fw_gemm_plan (gemm);
+  grad->gemm = (FwGemm) { .call = call, .kernel = kernel, .batches = 1, .rows = dx->dim[0] * frames * dx->dim[2] * dx->dim[3],
+                          .columns = dx->dim[4], .depth = fw_window_taps (&grad->window) * grad->padded_channels,
+                          .operands = grad, .pack_b = input_pack_b, .finish = input_finish };
+  return fw_window_product_plan (grad);
 }
 
 /* With repetition the first frame gathers through more taps than the others, so it is a product of its own. */
@@ -81,24 +68,22 @@ frames_apart (const FwKernelCall *call)
 size_t
 fw_conv_grad_input_scratch (const FwKernelCall *call)
 {
-  FwGemm gemm;
-  GradInput grad;
+  FwWindowProduct grad;
   int64_t apart = frames_apart (call);
-  size_t front = plan_input (&gemm, &grad, call, 0, apart);
-  size_t rest = plan_input (&gemm, &grad, call, apart, call->out[0].dim[1] - apart);
+  size_t front = plan_input (&grad, call, 0, apart);
+  size_t rest = plan_input (&grad, call, apart, call->out[0].dim[1] - apart);
   return FW_MAX (front, rest);
 }
 
 void
 fw_conv_grad_input_run (const FwKernelCall *call)
 {
-  FwGemm gemm;
-  GradInput grad;
+  FwWindowProduct grad;
   int64_t apart = frames_apart (call);
-  plan_input (&gemm, &grad, call, 0, apart);
-  fw_gemm_run (&gemm);
-  plan_input (&gemm, &grad, call, apart, call->out[0].dim[1] - apart);
-  fw_gemm_run (&gemm);
+  plan_input (&grad, call, 0, apart);
+  fw_window_product_run (&grad);
+  plan_input (&grad, call, apart, call->out[0].dim[1] - apart);
+  fw_window_product_run (&grad);
 }
 
 static void

@@ -58,8 +58,8 @@ fw_window_taps (const FwWindow *window)
   return window->count[0] * window->count[1] * window->count[2];
 }
 
-static FwAxisTap
-axis_tap (const FwWindowAxis *axis, int64_t index)
+FwAxisTap
+fw_axis_tap (const FwWindowAxis *axis, int64_t index)
 {
   FwAxisTap tap = axis->first;
   if (index >= axis->taps * axis->shifts) {
@@ -75,7 +75,7 @@ static void
 split_tap (const FwWindow *window, int64_t index, FwAxisTap *taps)
 {
   for (int axis = 2; axis >= 0; axis--) {
-    taps[axis] = axis_tap (&window->axis[axis], index % window->count[axis]);
+    taps[axis] = fw_axis_tap (&window->axis[axis], index % window->count[axis]);
     index /= window->count[axis];
   }
 }
@@ -131,8 +131,8 @@ source (const FwAxisTap *tap, int64_t position)
 }
 
 /* The sources of @count positions along the width; the common case, a tap that only moves, without a question left. */
-static void
-line_offsets (const FwAxisTap *tap, int64_t position, int64_t count, int64_t base, int64_t stride, int64_t *offset)
+void
+fw_axis_offsets (const FwAxisTap *tap, int64_t position, int64_t count, int64_t base, int64_t stride, int64_t *offset)
 {
   if (tap->fixed < 0 && !tap->repeat && tap->divide == 1) {
     int64_t at = position * tap->multiply + tap->add;
@@ -160,8 +160,9 @@ fw_window_offsets (const FwWindow *window, const FwTensor *tensor, int64_t index
       for (int64_t j = 0; j < run; j++)
         offset[i + j] = -1;
     else
-      line_offsets (&taps[2], position[3], run,
-                    position[0] * tensor->stride[0] + t * tensor->stride[1] + y * tensor->stride[2], tensor->stride[3], offset + i);
+      fw_axis_offsets (&taps[2], position[3], run,
+                       position[0] * tensor->stride[0] + t * tensor->stride[1] + y * tensor->stride[2], tensor->stride[3],
+                       offset + i);
     i += run;
   }
 }

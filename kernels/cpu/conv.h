@@ -35,6 +35,10 @@ typedef struct {
 #define fw_window_offsets FW_ISA (fw_window_offsets)
 #define fw_window_rows FW_ISA (fw_window_rows)
 #define fw_window_pack_rows FW_ISA (fw_window_pack_rows)
+#define fw_axis_tap FW_ISA (fw_axis_tap)
+#define fw_axis_offsets FW_ISA (fw_axis_offsets)
+#define fw_window_product_plan FW_ISA (fw_window_product_plan)
+#define fw_window_product_run FW_ISA (fw_window_product_run)
 
 /* How many taps there are in all, and the place of tap @index in the filter's [kt][ky][kx]. */
 int64_t fw_window_taps (const FwWindow *window);
@@ -47,6 +51,10 @@ void fw_window_rows (const FwWindow *window, const FwTensor *tensor, int64_t fir
 /* Packs rows of A whose depth is the channels of @tensor through one tap after another, each filled up to @padded_channels. */
 void fw_window_pack_rows (const FwWindow *window, const FwMicroKernel *kernel, const FwTensor *tensor, int64_t padded_channels,
                           int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded, char *to);
+/* Tap @index of an axis, and what @count positions from @position on read through a tap: element offsets where neighbours are
+ * @stride apart, @base that of place 0; -1 for nothing. */
+FwAxisTap fw_axis_tap (const FwWindowAxis *axis, int64_t index);
+void fw_axis_offsets (const FwAxisTap *tap, int64_t position, int64_t count, int64_t base, int64_t stride, int64_t *offset);
 /* The window of the convolution itself, over the positions of its output. */
 void fw_conv_window (FwWindow *window, const FwConvAttributes *attributes, const FwTensor *x, const FwTensor *w,
                      const FwTensor *y);
@@ -55,3 +63,22 @@ void fw_conv_window (FwWindow *window, const FwConvAttributes *attributes, const
  * below the factor; where the first frame is repeated, frame 0 alone also from those outputs whose tap lies in front of it. */
 void fw_conv_input_window (FwWindow *window, const FwConvAttributes *attributes, const FwTensor *dy, const FwTensor *w,
                            const FwTensor *dx, int64_t frame, int64_t frames);
+
+/* A matrix product whose A is a tensor seen through a window. */
+typedef struct FwWindowProduct {
+  FwGemm gemm;                     /* without pack_a; operands are the product itself */
+  FwWindow window;
+  const FwTensor *tensor;
+  int64_t padded_channels;         /* of the tensor, a whole number of units */
+
+  bool by_lines;                   /* conv-lines.c multiplies, else rows are packed as any product's */
+  int64_t x_pieces, piece_width, y_pieces, piece_height; /* positions of one piece of work */
+  int64_t lines, line_positions;   /* copied for one piece from every frame that it sees */
+  int64_t position_bytes, line_bytes, copy_bytes, block_parts, worker_bytes;
+  FwMicroPart *parts;              /* [depth_blocks][block_parts] */
+  char *workers;
+} FwWindowProduct;
+
+/* Fills what follows padded_channels, and the plan of gemm. Returns the bytes of scratch wanted at @gemm.call->scratch. */
+size_t fw_window_product_plan (FwWindowProduct *product);
+void fw_window_product_run (FwWindowProduct *product);
