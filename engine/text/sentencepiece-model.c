@@ -105,13 +105,13 @@ static gboolean
 check_trie (const guint8 *trie, guint32 units, gsize replacements)
 {
   g_autofree guint8 *seen = g_malloc0 (units);
-  g_autoptr (GArray) todo = g_array_new (FALSE, FALSE, sizeof (guint32));
+  g_autoptr (GArray) pending = g_array_new (FALSE, FALSE, sizeof (guint32));
   guint32 root = 0;
-  g_array_append_val (todo, root);
+  g_array_append_val (pending, root);
   seen[0] = 1;
-  while (todo->len > 0) {
-    guint32 index = g_array_index (todo, guint32, todo->len - 1);
-    g_array_set_size (todo, todo->len - 1);
+  while (pending->len > 0) {
+    guint32 index = g_array_index (pending, guint32, pending->len - 1);
+    g_array_set_size (pending, pending->len - 1);
     guint32 unit = unit_at (trie, index), base = index ^ unit_offset (unit);
     if ((base | 0xff) >= units)
       return FALSE;
@@ -122,7 +122,7 @@ check_trie (const guint8 *trie, guint32 units, gsize replacements)
       if (seen[child] || unit_label (unit_at (trie, child)) != byte)
         continue;
       seen[child] = 1;
-      g_array_append_val (todo, child);
+      g_array_append_val (pending, child);
     }
   }
   return TRUE;

@@ -3,6 +3,7 @@
 # The time left that a clip tells, on this machine as it is: from a quarter of the run on, within 15 % of its true length, in
 # every phase. Needs a machine that does nothing else.
 source "$ROOT/tests/tap.sh"
+source "$ROOT/tests/eta.sh"
 cd "$SCRATCH" || exit 1
 export XDG_CACHE_HOME=$SCRATCH/cache
 "$BUILD/tests/random-model" model width=256 depth=6 heads=4 frames=16 size=128 vae-width=32 vae-levels=4 steps=30 || exit 1
@@ -13,21 +14,6 @@ run () {
   while read -r line; do
     printf '%d %s\n' $((${EPOCHREALTIME/[.,]/} - began)) "$line"
   done < <("$CLI" generate --model model/ --prompt "a big red circle" --seed 1 --output clip.mp4 --force --json) >"$1"
-}
-
-# The worst share of the run's length by which a told time left was wrong, from a quarter on.
-worst () {
-  awk '
-    { time[NR] = $1 / 1e6; eta[NR] = match($0, /"eta_s":[0-9.e+-]+/) ? substr($0, RSTART + 8, RLENGTH - 8) : "" }
-    END {
-      for (i = 1; i <= NR; i++) {
-        if (time[i] < time[NR] / 4 || eta[i] == "") continue
-        wrong = (time[i] + eta[i] - time[NR]) / time[NR]
-        if (wrong < 0) wrong = -wrong
-        if (wrong > most) most = wrong
-      }
-      printf "%.3f", most
-    }' "$1"
 }
 
 for turn in first second third; do

@@ -3,6 +3,7 @@
 # The smoke recipe of Pocket: in about ten minutes on two cores every stage learns, the time left is told truly, and a model comes out
 # that draws. Needs a machine that does nothing else.
 source "$ROOT/tests/tap.sh"
+source "$ROOT/tests/eta.sh"
 cd "$SCRATCH" || exit 1
 export XDG_CACHE_HOME=$SCRATCH/cache
 
@@ -12,20 +13,6 @@ run () {
   while read -r line; do
     printf '%d %s\n' $((${EPOCHREALTIME/[.,]/} - began)) "$line"
   done < <("$CLI" train --recipe "$ROOT/data/recipes/pocket-smoke.json" --set "output=$SCRATCH" --json) >events
-}
-# The worst share of the run's length by which a told time left was wrong, from a quarter on.
-worst () {
-  awk '
-    { time[NR] = $1 / 1e6; eta[NR] = match($0, /"eta_s":[0-9.e+-]+/) ? substr($0, RSTART + 8, RLENGTH - 8) : "" }
-    END {
-      for (i = 1; i <= NR; i++) {
-        if (time[i] < time[NR] / 4 || eta[i] == "") continue
-        wrong = (time[i] + eta[i] - time[NR]) / time[NR]
-        if (wrong < 0) wrong = -wrong
-        if (wrong > most) most = wrong
-      }
-      printf "%.3f", most
-    }' events
 }
 # The mean loss of a stage's last tenth as a share of that of its first tenth.
 share () { # STAGE
@@ -45,7 +32,7 @@ learns text 0.2
 learns images-64 0.1
 learns clips-64 0.65
 learns clips-128 0.9
-wrong=$(worst)
+wrong=$(worst events)
 check "the time left is within 15 % from a quarter of the run on (worst $wrong)" awk "BEGIN { exit !($wrong < 0.15) }"
 none "the bar never goes back" "$(grep -o '"fraction":[0-9.e-]*' events | cut -d : -f 2 | awk '$1 < last { print last " then " $1 } { last = $1 }')"
 peak=$(grep -o '"peak_bytes":[0-9]*' events | cut -d : -f 2 | sort -g | tail -n 1)

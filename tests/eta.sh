@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# Judges the time left that a job told: files of its --json events, each line behind the microseconds at which it came. Sourced.
+
+# The worst share of the run's length by which a told time left was wrong, from a quarter on.
+worst () { # EVENTS
+  awk '
+    { time[NR] = $1 / 1e6; eta[NR] = match($0, /"eta_s":[0-9.e+-]+/) ? substr($0, RSTART + 8, RLENGTH - 8) : "" }
+    END {
+      for (i = 1; i <= NR; i++) {
+        if (time[i] < time[NR] / 4 || eta[i] == "") continue
+        wrong = (time[i] + eta[i] - time[NR]) / time[NR]
+        if (wrong < 0) wrong = -wrong
+        if (wrong > most) most = wrong
+      }
+      printf "%.3f", most
+    }' "$1"
+}
