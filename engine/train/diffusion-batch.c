@@ -64,8 +64,7 @@ add_noise (FwDiffusionBatches *s, const FwTrainRow *row, Row *b, gint64 step)
   fw_noise_randn (&draw, b->noise, per_sample * row->batch);
   fw_noise_rand (&time, b->t, row->batch);
   for (int i = 0; i < row->batch; i++) {
-    double u = s->options->stratified ? (i + b->t[i]) / row->batch : b->t[i];
-    int index = MIN ((int) (u * s->diffusion->steps), s->diffusion->steps - 1);
+    int index = fw_timesteps_draw (s->options->timesteps, b->t[i], i, row->batch, s->diffusion->steps);
     float keep = (float) s->diffusion->sqrt_abar[index], spread = (float) s->diffusion->sqrt_1m_abar[index];
     const float *x0 = b->x0 + i * per_sample, *noise = b->noise + i * per_sample;
     float *xt = b->xt + i * per_sample, *coefficients = b->rows + i * FW_LOSS_COLUMNS;
@@ -314,7 +313,8 @@ fw_diffusion_batches_new (FwTrainContext *context, const FwTrainStage *stage, co
   if (ready) {
     s->null_caption = fw_buffers_add (&s->buffers, (gsize) options->length * s->width, sizeof (float), "the null caption", error);
     for (int i = 0; i < s->diffusion->steps; i++)
-      s->mean_weight += MIN (1 / s->diffusion->abar[i], options->weight_cap) / s->diffusion->steps;
+      s->mean_weight += MIN (1 / s->diffusion->abar[i], options->weight_cap)
+                        * fw_timesteps_share (options->timesteps, i, s->diffusion->steps);
   }
   if (s->null_caption == NULL)
     g_clear_pointer (&s, fw_diffusion_batches_free);

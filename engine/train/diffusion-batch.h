@@ -4,13 +4,14 @@
 #include "engine/sample/diffusion.h"
 #include "engine/train/frozen.h"
 #include "engine/train/stage.h"
+#include "engine/train/timesteps.h"
 
 /* What the stage's recipe says of its batches. */
 typedef struct {
   double caption_dropout;    /* probability that a caption is replaced by the null caption */
   double weight_cap;         /* of the weight of the noise's error, min(1/abar, cap) over its mean */
   double variance;           /* weight of the variational bound */
-  gboolean stratified;       /* timesteps from equal intervals, one for each sample */
+  const FwTimesteps *timesteps;
   FwSdVaeConfig vae;         /* as far as the recipe tells */
   FwT5Config text;
   gint64 length;             /* of captions */

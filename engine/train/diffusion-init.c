@@ -59,12 +59,12 @@ echo_input (const FwParameters *parameters, const FwStditConfig *config, float *
 }
 
 void
-fw_diffusion_init (const FwParameters *parameters, const FwStditConfig *config, gboolean fast, double temporal, guint64 seed,
+fw_diffusion_init (const FwParameters *parameters, const FwStditConfig *config, const FwDiffusionStart *start, guint64 seed,
                    float *flat)
 {
   double table = 1 / sqrt (config->hidden_size);
-  FwInitKind embedder = fast ? FW_INIT_XAVIER : FW_INIT_NORMAL;
-  double embedder_scale = fast ? 1 : 0.02, block_scale = fast ? 0.3 : 0.02;
+  FwInitKind embedder = start->fast ? FW_INIT_XAVIER : FW_INIT_NORMAL;
+  double embedder_scale = start->fast ? 1 : 0.02, block_scale = start->fast ? 0.3 : 0.02;
   const FwInitRule rules[] = {
     { "scale_shift_table", NULL, FW_INIT_NORMAL, table },
     { ".bias", NULL, FW_INIT_ZERO, 0 },
@@ -73,10 +73,11 @@ fw_diffusion_init (const FwParameters *parameters, const FwStditConfig *config, 
     { ".weight", "t_block", embedder, block_scale },
     { "cross_attn.proj.weight", NULL, FW_INIT_ZERO, 0 },
     { "final_layer.linear.weight", NULL, FW_INIT_ZERO, 0 },
-    { "attn_temp.proj.weight", NULL, temporal != 0 ? FW_INIT_XAVIER : FW_INIT_ZERO, temporal },
+    { "attn_temp.proj.weight", NULL, start->temporal != 0 ? FW_INIT_XAVIER : FW_INIT_ZERO, start->temporal },
+    { "attn_temp.qkv.weight", NULL, FW_INIT_XAVIER, start->temporal_qkv },
     { NULL, NULL, FW_INIT_XAVIER, 1 },
   };
   fw_init_parameters (parameters, rules, seed, flat);
-  if (fast)
+  if (start->fast)
     echo_input (parameters, config, flat);
 }

@@ -4,8 +4,15 @@
 #include "engine/model/stdit.h"
 #include "engine/train/parameters.h"
 
-/* Draws every parameter into @flat. @fast: embedders by Xavier (t_block times 0.3) and a last layer that undoes the patch
- * embedding, so that the untrained network already returns about its input. @temporal: gain of attn_temp.proj, 0 as in the
- * original. */
-void fw_diffusion_init (const FwParameters *parameters, const FwStditConfig *config, gboolean fast, double temporal, guint64 seed,
+/* How a network is drawn that has nothing to begin with. */
+typedef struct {
+  gboolean fast;         /* embedders by Xavier (t_block times 0.3) and a last layer that undoes the patch embedding, so that the
+                            untrained network already returns about its input */
+  double temporal;       /* gain of attn_temp.proj; 0 as in the original */
+  double temporal_qkv;   /* gain of attn_temp.qkv; 1 as in the original. The branch's input has no norm, and after training on
+                            pictures the scores between frames saturate at 1: each frame hears one other and none learns */
+} FwDiffusionStart;
+
+/* Draws every parameter into @flat. */
+void fw_diffusion_init (const FwParameters *parameters, const FwStditConfig *config, const FwDiffusionStart *start, guint64 seed,
                         float *flat);

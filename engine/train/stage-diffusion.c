@@ -17,8 +17,8 @@ static const char *const model_keys[] = {
   "type", "depth", "hidden_size", "num_heads", "patch_size", "space_scale", "time_scale", "caption_dropout", NULL
 };
 static const char *const loss_keys[] = { "weight_cap", "variance", NULL };
-static const char *const init_keys[] = { "from", "fast", "temporal", NULL };
-static const char *const types[] = { "STDiT", NULL }, *const timesteps[] = { "uniform", "stratified", NULL };
+static const char *const init_keys[] = { "from", "fast", "temporal", "temporal_qkv", NULL };
+static const char *const types[] = { "STDiT", NULL };
 enum { PURPOSE_NULL_CAPTION = 5 };
 
 static const FwConfigField model_fields[] = {
@@ -39,13 +39,11 @@ static const FwConfigField loss_fields[] = {
   { NULL }
 };
 
-typedef struct {
-  double temporal;
-  gboolean fast;
-} Init;
-
-static const FwConfigField init_fields[] = { { "temporal", FW_CONFIG_DOUBLE, offsetof (Init, temporal), 1, 0, 100, FALSE },
-                                             { NULL } };
+static const FwConfigField init_fields[] = {
+  { "temporal", FW_CONFIG_DOUBLE, offsetof (FwDiffusionStart, temporal), 1, 0, 100, FALSE },
+  { "temporal_qkv", FW_CONFIG_DOUBLE, offsetof (FwDiffusionStart, temporal_qkv), 1, 0, 100, FALSE },
+  { NULL }
+};
 
 typedef struct {
   FwTrainContext *context;
@@ -53,7 +51,7 @@ typedef struct {
   const FwTrainStage *vae, *text, *pieces, *before; /* stages it builds on; @before NULL = random weights */
   FwStditConfig config;
   FwDiffusionOptions options;
-  Init init;
+  FwDiffusionStart start;
   FwDiffusionBatches *batches;
   FwTrainer *trainer;
 } DiffusionStage;
@@ -84,8 +82,9 @@ static gboolean
 read_init (DiffusionStage *s, const FwTrainRecipe *recipe, const char *what, GError **error)
 {
   JsonObject *init = fw_recipe_strict_object (s->stage->json, "init", init_keys, what, error);
-  if (init == NULL || !fw_config_read (init, init_fields, &s->init, what, error)
-      || !fw_recipe_flag (init, "fast", &s->init.fast, what, error))
+  s->start.temporal_qkv = 1;
+  if (init == NULL || !fw_config_read (init, init_fields, &s->start, what, error)
+      || !fw_recipe_flag (init, "fast", &s->start.fast, what, error))
     return FALSE;
   if (g_str_equal (s->stage->init_from, "random"))
     return TRUE;
@@ -137,10 +136,10 @@ read_stage (DiffusionStage *s, const FwTrainRecipe *recipe, GError **error)
     return FALSE;
   JsonObject *loss = fw_recipe_strict_object (stage->json, "loss", loss_keys, what, error);
   if (loss == NULL || !fw_config_read (loss, loss_fields, o, what, error)
-      || !fw_recipe_choice (stage->json, "timesteps", timesteps, &spacing, what, error))
+      || !fw_recipe_choice (stage->json, "timesteps", fw_timesteps_names, &spacing, what, error))
     return FALSE;
   o->vae_stage = s->vae;
-  o->stratified = g_str_equal (spacing, "stratified");
+  o->timesteps = fw_timesteps_find (spacing);
   return read_network (s, what, error) && read_init (s, recipe, what, error) && check_rows (s, what, error);
 }
 
@@ -235,7 +234,7 @@ initialise (DiffusionStage *s, GError **error)
   fw_noise_randn (&noise, caption, count);
   for (gsize i = 0; i < count; i++)
     caption[i] /= sqrtf ((float) s->config.caption_channels);
-  fw_diffusion_init (parameters, &s->config, s->init.fast, s->init.temporal, s->stage->seed, flat);
+  fw_diffusion_init (parameters, &s->config, &s->start, s->stage->seed, flat);
   if (s->before == NULL)
     return TRUE;
   g_autofree char *path = fw_stage_path (s->context, s->before, "transformer.safetensors");
