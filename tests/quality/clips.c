@@ -90,11 +90,12 @@ judge_file (ReportClip *clip, GError **error)
   return TRUE;
 }
 
+/* @of: the clip whose prompt counts. */
 static ReportClip *
-judge_path (const char *path)
+judge_path (const char *path, const char *of)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *prompt = read_prompt (path, &error);
+  g_autofree char *prompt = read_prompt (of, &error);
   ReportClip *clip = report_clip_new (path, prompt != NULL ? prompt : "");
   if (prompt == NULL || !judge_file (clip, &error))
     clip->fault = g_strdup (error->message);
@@ -108,7 +109,7 @@ compare_texts (gconstpointer a, gconstpointer b)
 }
 
 GPtrArray *
-clips_judge_folder (const char *folder, GError **error)
+clips_judge_folder (const char *folder, gboolean swapped, GError **error)
 {
   g_autoptr (GDir) directory = g_dir_open (folder, 0, error);
   if (directory == NULL)
@@ -120,6 +121,6 @@ clips_judge_folder (const char *folder, GError **error)
   g_ptr_array_sort (paths, compare_texts);
   GPtrArray *clips = g_ptr_array_new_with_free_func ((GDestroyNotify) report_clip_free);
   for (guint i = 0; i < paths->len; i++)
-    g_ptr_array_add (clips, judge_path (paths->pdata[i]));
+    g_ptr_array_add (clips, judge_path (paths->pdata[i], paths->pdata[(i + (swapped ? 1 : 0)) % paths->len]));
   return clips;
 }

@@ -4,8 +4,8 @@
 #include <gio/gio.h>
 
 /* Judges every .mp4, .webm and .mkv clip of @folder in the order of their names: an array of ReportClip, owned. A clip that
- * cannot be read is in it with its fault. */
-GPtrArray *clips_judge_folder (const char *folder, GError **error);
+ * cannot be read is in it with its fault. @swapped: by the prompt of the next clip, the last by that of the first. */
+GPtrArray *clips_judge_folder (const char *folder, gboolean swapped, GError **error);
 
 /* All frames of a file, [frames, height, width, 3], at most 1 GiB. Free with g_free(). */
 guint8 *clips_read_pixels (const char *path, int *frames, int *width, int *height, GError **error);

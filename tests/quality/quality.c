@@ -15,7 +15,7 @@ typedef struct {
   char **extra;
   int first, seeds;
   gint64 seed;
-  gboolean chance;
+  gboolean chance, swap;
 } Options;
 
 /* The prompts of a file, one a line, at most @first of them where that is not 0. */
@@ -96,7 +96,7 @@ run (Options *options, GError **error)
   g_auto (GStrv) prompts = options->prompts != NULL ? read_prompts (options, error) : NULL;
   if (*error != NULL || (options->generate != NULL && !generate (options, prompts, error)))
     return EXIT_MISSED;
-  g_autoptr (GPtrArray) clips = clips_judge_folder (options->clips, error);
+  g_autoptr (GPtrArray) clips = clips_judge_folder (options->clips, options->swap, error);
   if (clips == NULL)
     return EXIT_MISSED;
   if (prompts != NULL)
@@ -124,6 +124,7 @@ main (int argc, char **argv)
     { "seed", 0, 0, G_OPTION_ARG_INT64, &options.seed, "The seed of the first clip", "N" },
     { "seeds", 0, 0, G_OPTION_ARG_INT, &options.seeds, "Clips of each prompt", "N" },
     { "chance", 0, 0, G_OPTION_ARG_NONE, &options.chance, "Succeed where the clips are no better than chance", NULL },
+    { "swap", 0, 0, G_OPTION_ARG_NONE, &options.swap, "Judge each clip by the prompt of the next", NULL },
     { "report", 0, 0, G_OPTION_ARG_FILENAME, &options.report, "Write the report here", "FILE.json" },
     { "sheet", 0, 0, G_OPTION_ARG_FILENAME, &options.sheet, "Write the contact sheet here", "FILE.png" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.extra, NULL, "[-- MORE ARGUMENTS FOR generate]" },

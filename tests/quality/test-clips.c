@@ -46,7 +46,7 @@ static GPtrArray *
 judge (const char *folder, ReportSummary *summary)
 {
   g_autoptr (GError) error = NULL;
-  GPtrArray *clips = clips_judge_folder (folder, &error);
+  GPtrArray *clips = clips_judge_folder (folder, FALSE, &error);
   g_assert_no_error (error);
   report_summarise (clips, summary);
   return clips;
@@ -110,6 +110,27 @@ test_counts (void)
   remove_folder (folder);
 }
 
+/* Two clips that differ in colour alone, each judged by the other's prompt. */
+static void
+test_swapped (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("judge-XXXXXX", NULL);
+  FwShapesScene scene;
+  fw_shapes_draw (31, 0, FW_SHAPES_HELD_OUT, &scene);
+  scene.attributes.value[FW_SHAPES_COLOUR] = (gint8) ((scene.attributes.value[FW_SHAPES_COLOUR] + 1) % 8);
+  g_autofree char *other = fw_shapes_caption (&scene.attributes, 0);
+  write_clip (folder, "0-right.mkv", 0, 0, NULL);
+  write_clip (folder, "1-wrong-colour.mkv", 0, 0, other);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) clips = clips_judge_folder (folder, TRUE, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (clips->len, ==, 2);
+  g_assert_cmpstr (((ReportClip *) clips->pdata[0])->prompt, ==, other);
+  g_assert_false (((ReportClip *) clips->pdata[0])->verdict.right[JUDGE_COLOUR]);
+  g_assert_true (((ReportClip *) clips->pdata[1])->verdict.passed);
+  remove_folder (folder);
+}
+
 /* Lossless files give back the very pixels, so the judge sees what was rendered. */
 static void
 test_spread (void)
@@ -137,6 +158,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/clips/fine-compression", GINT_TO_POINTER (0), test_compressed);
   g_test_add_data_func ("/clips/strong-compression", GINT_TO_POINTER (35), test_compressed);
   g_test_add_func ("/clips/counts", test_counts);
+  g_test_add_func ("/clips/swapped", test_swapped);
   g_test_add_func ("/clips/spread", test_spread);
   return g_test_run ();
 }
