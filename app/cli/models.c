@@ -188,7 +188,7 @@ tell_file (const Values *values, const FwModelCard *card, const char *path, cons
   object_print (builder);
 }
 
-/* Opens all networks, then compares every file with the digest that the card states. */
+/* Opens all networks, then reads every file and compares it with the digest that the card states. */
 static gboolean
 verify_card (const Values *values, const FwModelCard *card, GError **error)
 {
@@ -201,7 +201,7 @@ verify_card (const Values *values, const FwModelCard *card, GError **error)
   for (guint i = 0; i < files->len; i++) {
     const char *path = files->pdata[i];
     const char *stated = g_hash_table_lookup (card->sha256, path);
-    g_autofree char *digest = fw_sha256_file (path, NULL, error);
+    g_autofree char *digest = fw_sha256_file_afresh (path, NULL, error);
     if (digest == NULL)
       return FALSE;
     if (stated != NULL && strcmp (stated, digest) != 0) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Hashing with a small cache file: one JSON member a path, holding size, modification time in nanoseconds, and the digest. */
+ * Hashing with a small cache file: one JSON member a path, holding the file's size, its times of modification and of
+ * change in nanoseconds, its inode, and the digest. */
 #include "engine/job/sha256.h"
 #include "engine/checkpoint/json-text.h"
 #include "engine/memory/file.h"
@@ -12,7 +13,7 @@ enum { LARGEST_CACHE = 4 << 20, MOST_ENTRIES = 2000, CHUNK = 1 << 20 };
 
 typedef struct {
   char *path;               /* absolute */
-  char *stamp;              /* "size mtime-in-ns" */
+  char *stamp;              /* "size mtime-in-ns ctime-in-ns inode" */
 } Subject;
 
 static void
@@ -87,6 +88,13 @@ remember (const Subject *subject, const char *digest)
     fw_file_write (path, text, strlen (text), NULL);
 }
 
+static gint64
+nanoseconds (struct timespec time)
+{
+  return (gint64) time.tv_sec * G_GINT64_CONSTANT (1000000000) + time.tv_nsec;
+}
+
+/* Whoever changes bytes can put the modification time back, but not the time of change. */
 static gboolean
 examine (const char *path, Subject *subject, GError **error)
 {
@@ -100,8 +108,9 @@ examine (const char *path, Subject *subject, GError **error)
     return FALSE;
   }
   subject->path = g_canonicalize_filename (path, NULL);
-  subject->stamp = g_strdup_printf ("%" G_GINT64_FORMAT " %" G_GINT64_FORMAT, (gint64) status.st_size,
-                                    (gint64) status.st_mtim.tv_sec * G_GINT64_CONSTANT (1000000000) + status.st_mtim.tv_nsec);
+  subject->stamp = g_strdup_printf ("%" G_GINT64_FORMAT " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT " %" G_GUINT64_FORMAT,
+                                    (gint64) status.st_size, nanoseconds (status.st_mtim), nanoseconds (status.st_ctim),
+                                    (guint64) status.st_ino);
   return TRUE;
 }
 
@@ -124,19 +133,32 @@ digest_file (const char *path, GCancellable *cancellable, GError **error)
   return g_strdup (g_checksum_get_string (checksum));
 }
 
-char *
-fw_sha256_file (const char *path, GCancellable *cancellable, GError **error)
+static char *
+digest_subject (const char *path, gboolean afresh, GCancellable *cancellable, GError **error)
 {
   g_auto (Subject) subject = { NULL, NULL };
   if (!examine (path, &subject, error))
     return NULL;
-  char *digest = g_utf8_validate (subject.path, -1, NULL) ? look_up (&subject) : NULL;
+  gboolean cached = g_utf8_validate (subject.path, -1, NULL);
+  char *digest = cached && !afresh ? look_up (&subject) : NULL;
   if (digest != NULL)
     return digest;
   digest = digest_file (path, cancellable, error);
-  if (digest != NULL && g_utf8_validate (subject.path, -1, NULL))
+  if (digest != NULL && cached)
     remember (&subject, digest);
   return digest;
+}
+
+char *
+fw_sha256_file (const char *path, GCancellable *cancellable, GError **error)
+{
+  return digest_subject (path, FALSE, cancellable, error);
+}
+
+char *
+fw_sha256_file_afresh (const char *path, GCancellable *cancellable, GError **error)
+{
+  return digest_subject (path, TRUE, cancellable, error);
 }
 
 gint64

@@ -38,6 +38,23 @@ says "models verify tells the digests" "^$(sha256sum model/text/spiece.model | c
 printf x >>model/transformer.safetensors
 exits "and finds a damaged file" 1 "transformer.safetensors" "$CLI" models verify model/
 
+# One bit of a weight changes, and nothing that "ls" would show.
+"$BUILD/tests/random-model" stated
+weights=stated/transformer.safetensors
+digest=$(sha256sum $weights | cut -c 1-64)
+sed -i "0,/{/s//{ \"sha256\": { \"transformer.safetensors\": \"$digest\" },/" stated/model.json
+draw=("$CLI" generate --model stated/ --prompt x --frames 1 --steps 2 --output)
+says "a digest that the card states is right" '^random is whole' "$CLI" models verify stated/
+says "also for clips" '^once.png$' "${draw[@]}" once.png
+touch -r $weights before
+printf '%b' "\\0$(printf %o $(($(tail -c 1 $weights | od -An -tu1) ^ 1)))" \
+  | dd of=$weights bs=1 seek=$(($(stat -c %s $weights) - 1)) conv=notrunc status=none
+touch -r before $weights
+exits "a flipped bit is found before a clip is drawn" 1 'transformer.safetensors.*damaged or was replaced' "${draw[@]}" twice.png
+exits "and by models verify" 1 'its sha256 is [0-9a-f]{64} instead of' "$CLI" models verify stated/
+sed -i "s/$(sha256sum $weights | cut -c 1-64)/$digest/" "$XDG_CACHE_HOME/framewright/sha256.json"
+exits "which believes no cache" 1 'its sha256 is [0-9a-f]{64} instead of' "$CLI" models verify stated/
+
 # Models that are added where they lie; each command is a process of its own.
 export FRAMEWRIGHT_DATA=$PWD/registered
 "$BUILD/tests/random-model" "far away"

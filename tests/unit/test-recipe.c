@@ -4,8 +4,11 @@
 #include "engine/job/sha256.h"
 #include "engine/memory/file.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char digest[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -127,6 +130,8 @@ test_no_recipes (void)
   g_assert_error (error, FW_ERROR, FW_ERROR_FORMAT);
 }
 
+static const char abc_digest[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
 static void
 test_sha256 (void)
 {
@@ -136,7 +141,7 @@ test_sha256 (void)
   g_assert_cmpint (g_mkdir_with_parents (folder, 0700), ==, 0);
   g_assert_true (fw_file_write (path, "abc", 3, &error));
   g_autofree char *first = fw_sha256_file (path, NULL, &error);
-  g_assert_cmpstr (first, ==, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  g_assert_cmpstr (first, ==, abc_digest);
   g_autofree char *cached = fw_sha256_file (path, NULL, &error);
   g_assert_cmpstr (cached, ==, first);
   g_assert_true (fw_file_write (path, "", 0, &error));
@@ -145,6 +150,40 @@ test_sha256 (void)
   g_assert_no_error (error);
   g_assert_null (fw_sha256_file (folder, NULL, &error));
   g_assert_error (error, FW_ERROR, FW_ERROR_IO);
+}
+
+/* A file that is changed in place, its modification time put back; and a cache that is wrong. */
+static void
+test_sha256_changed (void)
+{
+  g_autoptr (GError) error = NULL;
+  const char *folder = g_get_user_data_dir ();
+  g_autofree char *path = g_build_filename (folder, "weights", NULL);
+  g_assert_cmpint (g_mkdir_with_parents (folder, 0700), ==, 0);
+  g_assert_true (fw_file_write (path, "abd", 3, &error));
+  g_autofree char *before = fw_sha256_file (path, NULL, &error);
+  struct stat status;
+  g_assert_cmpint (stat (path, &status), ==, 0);
+  int file = open (path, O_WRONLY);
+  g_assert_cmpint (pwrite (file, "c", 1, 2), ==, 1);
+  g_assert_cmpint (futimens (file, (struct timespec[]) { status.st_atim, status.st_mtim }), ==, 0);
+  close (file);
+  g_autofree char *after = fw_sha256_file (path, NULL, &error);
+  g_assert_cmpstr (after, ==, abc_digest);
+
+  g_autofree char *cache = g_build_filename (g_get_user_cache_dir (), "framewright", "sha256.json", NULL), *text = NULL;
+  g_assert_true (g_file_get_contents (cache, &text, NULL, &error));
+  char *entry = strstr (text, abc_digest);
+  g_assert_nonnull (entry);
+  entry[0] = 'c';
+  g_assert_true (g_file_set_contents (cache, text, -1, &error));
+  g_autofree char *believed = fw_sha256_file (path, NULL, &error);
+  g_autofree char *read = fw_sha256_file_afresh (path, NULL, &error);
+  g_autofree char *mended = fw_sha256_file (path, NULL, &error);
+  g_assert_cmpstr (believed, !=, abc_digest);
+  g_assert_cmpstr (read, ==, abc_digest);
+  g_assert_cmpstr (mended, ==, abc_digest);
+  g_assert_no_error (error);
 }
 
 static void
@@ -170,6 +209,7 @@ main (int argc, char **argv)
   g_test_add_func ("/recipe/refused", test_refused);
   g_test_add_func ("/recipe/no-recipes", test_no_recipes);
   g_test_add_func ("/sha256/cache", test_sha256);
+  g_test_add_func ("/sha256/changed", test_sha256_changed);
   g_test_add_func ("/sha256/cancelled", test_sha256_cancelled);
   return g_test_run ();
 }
