@@ -48,6 +48,25 @@ add_to_recipes (FwGenerateJob *job, const char *path, const char *digest)
 }
 
 static gboolean
+same_files (const GPtrArray *some, const GPtrArray *others)
+{
+  for (guint i = 0; i < some->len && some->len == others->len; i++)
+    if (strcmp (((const FwRecipeFile *) some->pdata[i])->sha256, ((const FwRecipeFile *) others->pdata[i])->sha256) != 0)
+      return FALSE;
+  return some->len == others->len;
+}
+
+/* That the caller names the model himself allows other files than the repeated recipe's, but he may not know that they are. */
+static void
+tell_other_files (const FwGenerateJob *job)
+{
+  const FwRecipe *now = ((const FwGenerateClip *) job->clips->pdata[0])->recipe;
+  if (job->from != NULL && job->request->model != NULL && job->from->files->len > 0 && !same_files (job->from->files, now->files))
+    fw_job_message (job->events, "The clip was made with the model “%s”, whose files are not those of “%s”; this clip will be another",
+                    job->from->model, now->model);
+}
+
+static gboolean
 digest_files (FwGenerateJob *job, GError **error)
 {
   g_autoptr (GPtrArray) files = fw_model_card_files (job->card);
@@ -61,6 +80,7 @@ digest_files (FwGenerateJob *job, GError **error)
     job->work_done += (double) work;
     fw_generate_progress (job, 0);
   }
+  tell_other_files (job);
   return TRUE;
 }
 

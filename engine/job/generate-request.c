@@ -82,13 +82,13 @@ choose_text (const char *asked, const char *repeated, const char *fallback)
 }
 
 static FwRecipe *
-fill_base (const FwGenerateRequest *request, const FwRecipe *from, const FwModelCard *card)
+fill_base (const FwGenerateRequest *request, const FwRecipe *from, const char *model, const FwModelCard *card)
 {
   static const FwRecipe nothing = { .seed = -1, .guidance = -1 };
   const FwRecipe *old = from != NULL ? from : &nothing;
   FwRecipe *base = fw_recipe_new ();
   base->version = g_strdup (FW_VERSION);
-  base->model = choose_text (request->model, old->model, FW_DEFAULT_MODEL);
+  base->model = g_strdup (model);
   base->prompt = g_strdup (old->prompt);
   base->negative = choose_text (request->negative, old->negative, NULL);
   base->sampler = choose_text (request->sampler, old->sampler, card->sampler);
@@ -207,6 +207,25 @@ open_device (FwGenerateJob *job, const FwRecipe *from, GError **error)
   return TRUE;
 }
 
+/* The model's card, and @model, which names it wherever the recipe is repeated. */
+static FwModelCard *
+find_model (const FwGenerateRequest *request, const FwRecipe *from, char **model, GError **error)
+{
+  const char *name = request->model != NULL ? request->model : from != NULL ? from->model : FW_DEFAULT_MODEL;
+  g_autoptr (GError) fault = NULL;
+  *model = fw_model_reference (name);
+  if (*model == NULL && request->model == NULL && from != NULL) {
+    g_set_error (error, FW_ERROR, FW_ERROR_IO, "The clip was made with the model “%s”, which is not there; say --model PATH", name);
+    return NULL;
+  }
+  FwModelCard *card = fw_model_card_find (name, &fault);
+  if (card == NULL && g_error_matches (fault, FW_ERROR, FW_ERROR_INVALID))
+    g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "%s; say --model PATH", fault->message);
+  else if (card == NULL)
+    g_propagate_error (error, g_steal_pointer (&fault));
+  return card;
+}
+
 gboolean
 fw_generate_resolve (FwGenerateJob *job, GError **error)
 {
@@ -214,12 +233,13 @@ fw_generate_resolve (FwGenerateJob *job, GError **error)
   if (!check_request (job->request, error)
       || (job->request->from != NULL && (from = read_recipe (job->request->from, job->cancellable, error)) == NULL))
     return FALSE;
-  const char *model = job->request->model != NULL ? job->request->model : from != NULL ? from->model : FW_DEFAULT_MODEL;
-  job->card = fw_model_card_find (model, error);
+  g_autofree char *model = NULL;
+  job->card = find_model (job->request, from, &model, error);
   if (job->card == NULL)
     return FALSE;
-  job->base = fill_base (job->request, from, job->card);
-  if (!check_clips (job->request, job->base, error) || !open_networks (job, error) || !check_shape (job, error) || !open_device (job, from, error))
+  job->base = fill_base (job->request, from, model, job->card);
+  if (!check_clips (job->request, job->base, error) || !open_networks (job, error) || !check_shape (job, error)
+      || !open_device (job, from, error))
     return FALSE;
   g_autoptr (FwSampler) trial = fw_generate_sampler_new (job, job->base, error);
   if (trial == NULL)

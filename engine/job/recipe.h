@@ -13,7 +13,7 @@ typedef struct {
 /* All values are what the clip was really made with: nothing in it means "default" or "automatic". */
 typedef struct {
   char *version;            /* of the program */
-  char *model;              /* registered name, or the path that was given */
+  char *model;              /* registered name, or absolute path */
   char *prompt, *negative;  /* @negative may be empty */
   char *sampler, *noise, *device, *cpu, *precision;
   gint64 seed, steps, frames, width, height, fps;

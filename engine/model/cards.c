@@ -133,21 +133,6 @@ refuse_unknown (GTree *models, const char *name, GError **error)
   return FALSE;
 }
 
-FwModelCard *
-fw_model_card_find (const char *name, GError **error)
-{
-  if (strchr (name, '/') != NULL || g_str_has_suffix (name, ".json"))
-    return fw_model_card_read (name, error);
-  g_autoptr (GTree) models = registered ();
-  const Registered *model = g_tree_lookup (models, name);
-  if (model != NULL)
-    return fw_model_card_read (model->card, error);
-  if (g_file_test (name, G_FILE_TEST_EXISTS))
-    return fw_model_card_read (name, error);
-  refuse_unknown (models, name, error);
-  return NULL;
-}
-
 /* What lies at @path, which has no card, in words that tell the user why that is not enough. */
 static gboolean
 refuse_without_card (const char *path, GError **error)
@@ -156,7 +141,7 @@ refuse_without_card (const char *path, GError **error)
   g_autoptr (FwCheckpoint) checkpoint = fw_checkpoint_open (path, &cause);
   const char *kind = checkpoint != NULL ? fw_checkpoint_summarize (checkpoint).kind : NULL;
   if (kind != NULL)
-    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” holds one network of a model (%s); to add the model, write a card, "
+    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” holds one network of a model (%s); a model is a card, "
                  "model.json, that names all its networks", path, kind);
   else
     g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” is no model: it is neither a model card (model.json) nor a folder with one",
@@ -176,6 +161,36 @@ check_is_card (const char *path, GError **error)
   if (g_file_test (path, G_FILE_TEST_IS_DIR) ? g_file_test (inside, G_FILE_TEST_EXISTS) : g_str_has_suffix (path, ".json"))
     return TRUE;
   return refuse_without_card (path, error);
+}
+
+/* Whether @name can only be meant as a path. */
+static gboolean
+is_path (const char *name)
+{
+  return strchr (name, '/') != NULL || g_str_has_suffix (name, ".json");
+}
+
+FwModelCard *
+fw_model_card_find (const char *name, GError **error)
+{
+  g_autoptr (GTree) models = registered ();
+  const Registered *model = is_path (name) ? NULL : g_tree_lookup (models, name);
+  if (model != NULL)
+    return fw_model_card_read (model->card, error);
+  if (is_path (name) || g_file_test (name, G_FILE_TEST_EXISTS))
+    return check_is_card (name, error) ? fw_model_card_read (name, error) : NULL;
+  refuse_unknown (models, name, error);
+  return NULL;
+}
+
+char *
+fw_model_reference (const char *name)
+{
+  g_autoptr (GTree) models = registered ();
+  if (!is_path (name) && g_tree_lookup (models, name) != NULL)
+    return g_strdup (name);
+  g_autofree char *path = g_canonicalize_filename (name, NULL);
+  return !g_file_test (name, G_FILE_TEST_EXISTS) ? NULL : g_utf8_validate (path, -1, NULL) ? g_steal_pointer (&path) : g_strdup (name);
 }
 
 static FwModelCard *

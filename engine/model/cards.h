@@ -11,9 +11,13 @@
  * Free with g_strfreev(). */
 GStrv fw_model_folders (void);
 
-/* The card of a registered model, or the card at a path: @name is a path if it has a slash or ends in .json. FW_ERROR_INVALID,
- * naming the known models, if there is none of that name. */
+/* The card of a registered model, or the card at a path: @name is a path if it has a slash or ends in .json, or if no model is
+ * registered by it and there is such a file. Errors: INVALID, naming the known models, if there is none of that name; FORMAT for a
+ * file or folder that is no model, with what it is instead; those of the card. */
 FwModelCard *fw_model_card_find (const char *name, GError **error);
+/* What names the same model in any working folder: @name if a model is registered by it, else the absolute path; NULL if there is
+ * neither. Free with g_free(). */
+char *fw_model_reference (const char *name);
 
 /* Paths of all registered cards by the names of their files, each name once, in the order of names. Free with
  * g_ptr_array_unref(). */

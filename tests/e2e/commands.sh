@@ -118,6 +118,18 @@ none "nothing was registered by all this" "$(ls registered 2>ls.log)"
 exits "models add where nothing can be written" 1 'Cannot write' env FRAMEWRIGHT_DATA=/proc "$CLI" models add whole
 unset FRAMEWRIGHT_DATA
 
+# What is no model is told by what it is, wherever a model is named.
+"$BUILD/tests/random-model" parts
+for what in "generate --prompt x --output never.png --model" "models show" "models verify"; do
+  # shellcheck disable=SC2086
+  exits "${what%% --prompt*} of weights alone" 1 'one network of a model \(STDiT.*model.json' "$CLI" $what parts/transformer.safetensors
+  # shellcheck disable=SC2086
+  exits "${what%% --prompt*} of a folder of weights alone" 1 'one network of a model \(.*VAE.*model.json' "$CLI" $what parts/vae
+done
+exits "generate with noise for a model" 1 'noise.bin.*is no model' "$CLI" generate --prompt x --output never.png --model ./noise.bin
+exits "generate where no model is known" 2 'There is no model “pocket”; known are: .*; say --model PATH$' \
+  env FRAMEWRIGHT_DATA="$PWD" XDG_DATA_HOME="$PWD" "$CLI" generate --prompt x --output never.png
+
 exits "models show of nothing" 2 "There is no model" "$CLI" models show nothing
 exits "models show without a name" 2 "takes one model" "$CLI" models show
 exits "models without an action" 2 "too few" "$CLI" models

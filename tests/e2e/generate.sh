@@ -55,11 +55,32 @@ check "the recipe inside the clip is enough" generate --from lone.mp4 --output l
 check "bit for bit" cmp clip.mp4 lone-repeated.mp4
 check "a folder's recipe is repeated with another seed" generate --from first --seed 6 --output reseeded
 check "which shows what that seed shows" same third reseeded
+check "a recipe names the model by its absolute path" grep -q '"model":"'"$(realpath -s model)"'"' clip.json
+mkdir -p elsewhere
+check "a clip of a model that was named by a short path" \
+  env -C "$SCRATCH" "$CLI" generate --model model/model.json --prompt "$prompt" --seed 5 --output short
+check "is repeated from another folder" env -C elsewhere "$CLI" generate --from ../short --output again
+check "and shows the same" same first elsewhere/again
+mkdir moved
+cp -r model moved/model
+"$CLI" generate --model moved/model --prompt "$prompt" --seed 5 --output strayed >out
+mv moved gone
+exits "a model that is not there any more is told" 1 \
+  "The clip was made with the model “$PWD/moved/model”, which is not there; say --model PATH" "$CLI" generate --from strayed --output never.mp4
+sed 's/"model":"[^"]*"/"model":"nonesuch"/' clip.json >nonesuch.json
+exits "also by its name" 1 'with the model “nonesuch”, which is not there; say --model PATH' "$CLI" generate --from nonesuch.json --output never.mp4
+check "unless a model is named" generate --from strayed --output found
+check "which says nothing where its files are the same" test ! -s err
+check "and shows the same" same first found
 cp -r model other
 "$BUILD/tests/random-model" other width=64 depth=3 heads=4 size=64 frames=8 steps=6 seed=2
 check "another model is whole" "$CLI" models verify other
 sed 's|"model":"[^"]*"|"model":"'"$SCRATCH"'/other"|' clip.json >foreign.json
 exits "a recipe made with other weights is refused" 1 'not the file that the recipe was made with' "$CLI" generate --from foreign.json --output never.mp4
+check "unless that model is named" generate --from clip.json --model other --output despite
+check "and then one line says so" grep -qE '^The clip was made with the model “.*/model”, whose files are not those of “.*/other”' err
+check "or one event" generate --from clip.json --model other --output despite.mp4 --json
+check "which is a message" grep -qE '"event":"message".*"text":"The clip was made with the model “' out
 
 printf 'a big red circle\n\n  a small blue square  \n' >prompts.txt
 check "a file of prompts, two clips each" generate --prompts prompts.txt --count 2 --seed 7 --output many

@@ -28,7 +28,7 @@ edit () { # FILE SED-SCRIPT
 weights=model/transformer.safetensors
 vae=model/vae/diffusion_pytorch_model.safetensors
 
-fault "an unknown model" 2 'There is no model “nonesuch”; known are' --model nonesuch --output work/clip.mp4
+fault "an unknown model" 2 'There is no model “nonesuch”; known are: .*; say --model PATH$' --model nonesuch --output work/clip.mp4
 fault "a model path that is not there" 1 'no/such' --model no/such --output work/clip.mp4
 fault "a model that is no card" 1 'is not known to this version' --model clean/model/text/config.json --output work/clip.mp4
 broken "a card that is cut off" 'model.json' truncate -s -20 model/model.json
