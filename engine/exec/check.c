@@ -28,11 +28,14 @@ fw_tensor_is_finite (const FwTensor *tensor)
   return TRUE;
 }
 
-/* Minus infinity is a lawful log-sum-exp of no key; results that are statistics are not looked at. */
 static gboolean
 results_are_finite (const FwPlanStep *step, const FwKernelCall *call)
 {
-  return call->out[0].data == NULL || fw_tensor_is_finite (&call->out[0]);
+  const FwOp *op = step->node->op;
+  for (guint o = 0; o < op->n_out; o++)
+    if (!(op->unbounded >> o & 1) && call->out[o].data != NULL && !fw_tensor_is_finite (&call->out[o]))
+      return FALSE;
+  return TRUE;
 }
 
 /* The first operand that was given from outside, or kept from an earlier run, and holds a NaN or Inf; else NULL. */

@@ -45,7 +45,7 @@ const FwOp fw_ops[FW_N_OPS] = {
                                  KERNELS (linear_grad_weight) },
   [FW_OP_MATMUL] = { "matmul", 2, 1, 2, sizeof (FwMatmulAttributes), FALSE, fw_infer_matmul, fw_grad_matmul, fw_flops_matmul, KERNELS (matmul) },
   [FW_OP_ATTENTION] = { "attention", 5, 2, 3, sizeof (FwAttentionAttributes), FALSE, fw_infer_attention, fw_grad_attention, fw_flops_attention,
-                        KERNELS (attention), .integers = 1 << 3 },
+                        KERNELS (attention), .integers = 1 << 3, .unbounded = 1 << 1 },
   [FW_OP_ATTENTION_GRAD] = { "attention_grad", 8, 4, 3, sizeof (FwAttentionAttributes), FALSE, fw_infer_attention_grad, NULL,
                              fw_flops_attention_grad, KERNELS (attention_grad), .integers = 1 << 3 },
 

@@ -23,6 +23,7 @@ struct _FwOp {
   guint32 integers;              /* bit i: input i may hold ids, labels or a mask; all others are floats */
   guint32 dense;                 /* bit i: input i must lie contiguously */
   gboolean dense_results;        /* all outputs must */
+  guint32 unbounded;             /* bit o: output o is a statistic that may be infinite where every number is sound */
 };
 
 typedef enum {

@@ -110,7 +110,7 @@ one_step (Run *run, const FwTrainStep *at, GError **error)
   }
   if (!loop->batch (loop->user_data, at, error)
       || !fw_trainer_accumulate (loop->trainer, at->row, 1, &loss, context->cancellable, error)
-      || !fw_trainer_update (loop->trainer, step + 1, rate, decay, &norm, error))
+      || !fw_trainer_update (loop->trainer, step + 1, rate, decay, &norm, context->cancellable, error))
     return FALSE;
   run->progress.step = step + 1;
   run->progress.seconds = seconds_now () - run->began;

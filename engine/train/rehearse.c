@@ -33,7 +33,7 @@ take_step (gpointer data, GError **error)
   if (!loop->batch (loop->user_data, &at, error)
       || !fw_exec_run (fw_trainer_exec (loop->trainer, at.row), loop->context->cancellable, NULL, NULL, error))
     return FALSE;
-  fw_trainer_update (loop->trainer, 1, 0, 0, &norm, &ignored);
+  fw_trainer_update (loop->trainer, 1, 0, 0, &norm, loop->context->cancellable, &ignored);
   return TRUE;
 }
 

@@ -28,6 +28,7 @@ struct _FwTrainer {
   FwAdamwAttributes adamw;
   double clip;
   gboolean fresh;          /* nothing accumulated yet in this step */
+  guint last;              /* the variant that ran last */
   float hyper[4], decay;
 };
 
@@ -244,19 +245,27 @@ add_share (float *sum, const float *gradient, float share, gint64 size, gboolean
     sum[i] = (fresh ? 0 : sum[i]) + share * gradient[i];
 }
 
+/* Fails with the name of the node where numbers stop being finite in the batch that variant @variant ran last, or with @otherwise
+ * where every step's are. */
+static gboolean
+find_overflow (FwTrainer *trainer, guint variant, const char *otherwise, GCancellable *cancellable, GError **error)
+{
+  if (fw_exec_run_watched (trainer->loss[variant].exec, cancellable, error))
+    g_set_error_literal (error, FW_ERROR, FW_ERROR_NUMERIC, otherwise);
+  return FALSE;
+}
+
 gboolean
 fw_trainer_accumulate (FwTrainer *trainer, guint variant, int parts, double *loss, GCancellable *cancellable, GError **error)
 {
   FwExec *exec = trainer->loss[variant].exec;
   if (!fw_exec_run (exec, cancellable, NULL, NULL, error))
     return FALSE;
+  trainer->last = variant;
   *loss = *(const float *) fw_exec_data (exec, "loss");
-  if (!isfinite (*loss)) {
-    if (fw_exec_run_watched (exec, cancellable, error))
-      g_set_error_literal (error, FW_ERROR, FW_ERROR_NUMERIC,
-                           "The training loss is not finite although every step of the network is; lower the learning rate");
-    return FALSE;
-  }
+  if (!isfinite (*loss))
+    return find_overflow (trainer, variant, "The training loss is not finite although every step of the network is; lower the learning rate",
+                          cancellable, error);
   const float *gradient = fw_exec_data (exec, "gradient");
   if (parts > 1) {
     if (!need_sum (trainer, error))
@@ -272,16 +281,15 @@ fw_trainer_accumulate (FwTrainer *trainer, guint variant, int parts, double *los
 }
 
 gboolean
-fw_trainer_update (FwTrainer *trainer, gint64 step, double learning_rate, double ema_decay, double *norm, GError **error)
+fw_trainer_update (FwTrainer *trainer, gint64 step, double learning_rate, double ema_decay, double *norm,
+                   GCancellable *cancellable, GError **error)
 {
   if (!fw_exec_run (trainer->norm.exec, NULL, NULL, NULL, error))
     return FALSE;
   *norm = sqrt (*(const float *) fw_exec_data (trainer->norm.exec, "squares"));
-  if (!isfinite (*norm)) {
-    g_set_error_literal (error, FW_ERROR, FW_ERROR_NUMERIC,
-                         "The gradient is not finite; lower the learning rate or train in fp32");
-    return FALSE;
-  }
+  if (!isfinite (*norm))
+    return find_overflow (trainer, trainer->last, "The gradient is too large for its length to be a number; lower the learning rate",
+                          cancellable, error);
   trainer->hyper[0] = (float) learning_rate;
   trainer->hyper[1] = (float) (1 - pow (trainer->adamw.beta1, (double) step));
   trainer->hyper[2] = (float) (1 - pow (trainer->adamw.beta2, (double) step));

@@ -48,6 +48,7 @@ double fw_trainer_flops (const FwTrainer *trainer, guint variant);
 gboolean fw_trainer_accumulate (FwTrainer *trainer, guint variant, int parts, double *loss, GCancellable *cancellable,
                                 GError **error);
 /* Clips, updates the weights (@step counts from 1) and the moving average, and clears the gradient. @norm receives the
- * gradient's norm before clipping. */
+ * gradient's norm before clipping. FW_ERROR_NUMERIC if that is not finite, naming the node for the inputs that were accumulated
+ * last, which must still be bound; the weights are then untouched. @cancellable ends that search alone. */
 gboolean fw_trainer_update (FwTrainer *trainer, gint64 step, double learning_rate, double ema_decay, double *norm,
-                            GError **error);
+                            GCancellable *cancellable, GError **error);

@@ -84,7 +84,7 @@ measure (FwTrainer *trainer, FwDevice *device, FwDtype dtype, int runs, GError *
     gint64 start = g_get_monotonic_time ();
     clock_t cpu_start = clock ();
     if (!fw_trainer_accumulate (trainer, 0, 1, &loss, NULL, error) ||
-        !fw_trainer_update (trainer, i + WARM_UP + 1, 1e-4, 0.999, &norm, error))
+        !fw_trainer_update (trainer, i + WARM_UP + 1, 1e-4, 0.999, &norm, NULL, error))
       return FALSE;
     if (i < 0)
       continue;

@@ -125,7 +125,7 @@ run_steps (GoldenCase *golden, FwTrainer *trainer, const Setup *setup, const FwD
     if (step == 0)
       compare_parameters (golden, trainer, "grad.", fw_exec_data (exec, "gradient"), golden_number (golden, "tolerance.grad.atol", 1e-4),
                           golden_number (golden, "tolerance.grad.rtol", 1e-3), 1, INFINITY, setup->config.hidden_size);
-    if (!fw_trainer_update (trainer, step + 1, golden_number (golden, "optimizer.lr", 1e-3), 0.9999, &norm, error))
+    if (!fw_trainer_update (trainer, step + 1, golden_number (golden, "optimizer.lr", 1e-3), 0.9999, &norm, NULL, error))
       return FALSE;
     float narrow = (float) norm;
     golden_compare_io (golden, norm_name, &narrow, 1, atol, rtol);

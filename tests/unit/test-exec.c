@@ -464,6 +464,35 @@ test_watchdog (void)
   g_assert_nonnull (strstr (error->message, "“x”"));
 }
 
+/* The sum of a bias's gradient overflows beside a sound gradient of the weight, which is the first result of the same node. */
+static void
+test_watchdog_second_result (void)
+{
+  g_autoptr (FwDevice) device = test_device (NULL, 1);
+  g_auto (TestRun) run = { NULL };
+  g_autoptr (GError) error = NULL;
+  FwGraph *graph = fw_graph_new (FW_DTYPE_F32);
+  FwVal x = fw_external (graph, "x", FW_DTYPE_F32, SHAPE (2, 1)), scale = fw_external (graph, "scale", FW_DTYPE_F32, SHAPE (2, 1));
+  FwVal parameters[2] = { fw_external (graph, "w", FW_DTYPE_F32, SHAPE (1, 1)), fw_external (graph, "b", FW_DTYPE_F32, SHAPE (1)) };
+  FwVal gradients[2];
+  fw_scope_push (graph, "head");
+  FwVal y = fw_linear (graph, x, parameters[0], parameters[1]);
+  fw_scope_pop (graph);
+  fw_gradient (graph, fw_reduce (graph, FW_REDUCE_SUM, fw_mul (graph, y, scale), ~0u), parameters, 2, FALSE, gradients);
+  fw_keep (graph, "dw", gradients[0]);
+  fw_keep (graph, "db", gradients[1]);
+  test_run_init (&run, graph, device);
+  float *numbers = test_run_memory (&run, "x"), *scales = test_run_memory (&run, "scale");
+  *(float *) test_run_memory (&run, "w") = *(float *) test_run_memory (&run, "b") = 0;
+  numbers[0] = numbers[1] = 1e-10f;
+  scales[0] = scales[1] = 3e38f;
+  g_assert_false (fw_exec_run_watched (run.exec, NULL, &error));
+  g_assert_true (isfinite (*(const float *) fw_exec_data (run.exec, "dw")));
+  g_assert_true (isinf (*(const float *) fw_exec_data (run.exec, "db")));
+  g_assert_error (error, FW_ERROR, FW_ERROR_NUMERIC);
+  g_assert_nonnull (strstr (error->message, "grad.head (linear_grad_weight)"));
+}
+
 /* A query without keys has the lawful statistic minus infinity. */
 static void
 test_watchdog_statistics (void)
@@ -555,6 +584,7 @@ main (int argc, char **argv)
   g_test_add_func ("/exec/compared", test_compared);
   g_test_add_func ("/exec/compared-network", test_compared_network);
   g_test_add_func ("/exec/watchdog", test_watchdog);
+  g_test_add_func ("/exec/watchdog-second-result", test_watchdog_second_result);
   g_test_add_func ("/exec/watchdog-statistics", test_watchdog_statistics);
   g_test_add_func ("/exec/device-errors", test_device_errors);
   return g_test_run ();

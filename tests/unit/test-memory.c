@@ -139,7 +139,7 @@ train (GString *digest, gconstpointer data, GError **error)
     fw_exec_bind (fw_trainer_exec (trainer, step), "x", x);
     if (!fw_trainer_accumulate (trainer, step, 2, &loss, NULL, error)
         || !fw_trainer_accumulate (trainer, step, 2, &loss, NULL, error)
-        || !fw_trainer_update (trainer, step + 1, 0.1, 0.5, &norm, error))
+        || !fw_trainer_update (trainer, step + 1, 0.1, 0.5, &norm, NULL, error))
       return FALSE;
   }
   g_string_append_len (digest, (const char *) weights, size * (gint64) sizeof *weights);

@@ -26,7 +26,9 @@ record_loss (FwGraph *graph, guint variant, gpointer data)
   FwVal y = fw_external (graph, "y", FW_DTYPE_F32, SHAPE (rows, 2));
   FwVal w = fw_weight (graph, "first.weight", SHAPE (7, WIDTH)), b = fw_weight (graph, "first.bias", SHAPE (7));
   FwVal hidden = fw_unary (graph, FW_FN_GELU_TANH, fw_linear (graph, x, w, b));
-  FwVal out = fw_linear (graph, hidden, fw_weight (graph, "second.weight", SHAPE (2, 7)), FW_NONE);
+  fw_scope_push (graph, "second");
+  FwVal out = fw_linear (graph, hidden, fw_weight (graph, "weight", SHAPE (2, 7)), FW_NONE);
+  fw_scope_pop (graph);
   fw_weight (graph, "unused", SHAPE (3));
   return fw_reduce (graph, FW_REDUCE_MEAN, fw_unary (graph, FW_FN_SQUARE, fw_sub (graph, out, y)), 3);
 }
@@ -85,7 +87,7 @@ update (Setup *setup, gint64 step, double rate, double decay)
 {
   g_autoptr (GError) error = NULL;
   double norm = 0;
-  fw_trainer_update (setup->trainer, step, rate, decay, &norm, &error);
+  fw_trainer_update (setup->trainer, step, rate, decay, &norm, NULL, &error);
   g_assert_no_error (error);
   return norm;
 }
@@ -241,7 +243,7 @@ test_not_finite (void)
   fw_exec_bind (fw_trainer_exec (setup.trainer, 0), "y", setup.y);
   g_assert_false (fw_trainer_accumulate (setup.trainer, 0, 1, &loss, NULL, &error));
   g_assert_error (error, FW_ERROR, FW_ERROR_NUMERIC);
-  g_assert_nonnull (strstr (error->message, "(linear)"));
+  g_assert_nonnull (strstr (error->message, "overflowed at second (linear)"));
   g_assert_cmpmem (weights, setup.size * sizeof *weights, before, setup.size * sizeof *weights);
   g_clear_error (&error);
 
@@ -249,11 +251,28 @@ test_not_finite (void)
   weights[parameter->offset] = 1e18f;
   g_assert_true (fw_trainer_accumulate (setup.trainer, 0, 1, &loss, NULL, &error));
   g_assert_cmpfloat (loss, <, G_MAXFLOAT);
-  g_assert_false (fw_trainer_update (setup.trainer, 1, 0.01, 0.5, &norm, &error));
+  g_assert_false (fw_trainer_update (setup.trainer, 1, 0.01, 0.5, &norm, NULL, &error));
   g_assert_error (error, FW_ERROR, FW_ERROR_NUMERIC);
+  g_assert_nonnull (strstr (error->message, "too large for its length"));
   g_assert_cmpfloat (weights[parameter->offset + 1], ==, before[parameter->offset + 1]);
   g_clear_error (&error);
 
+  /* a finite loss whose gradient is not: a large weight of a unit that says next to nothing */
+  const FwParameter *bias = fw_parameters_find (fw_trainer_parameters (setup.trainer), "first.bias");
+  g_autofree float *unit = g_memdup2 (weights, WIDTH * sizeof *weights);
+  float sound_bias = weights[bias->offset];
+  memset (weights, 0, WIDTH * sizeof *weights);
+  weights[bias->offset] = 1e-10f;
+  weights[parameter->offset] = 1e28f;
+  g_assert_true (fw_trainer_accumulate (setup.trainer, 0, 1, &loss, NULL, &error));
+  g_assert_cmpfloat (loss, <, G_MAXFLOAT);
+  g_assert_false (fw_trainer_update (setup.trainer, 1, 0.01, 0.5, &norm, NULL, &error));
+  g_assert_error (error, FW_ERROR, FW_ERROR_NUMERIC);
+  g_assert_nonnull (strstr (error->message, "overflowed at grad.second (linear)"));
+  g_clear_error (&error);
+
+  memcpy (weights, unit, WIDTH * sizeof *weights);
+  weights[bias->offset] = sound_bias;
   weights[parameter->offset] = sound;
   accumulate (&setup, 0);
   g_assert_cmpfloat (update (&setup, 1, 0.01, 0.5), >, 0);
