@@ -9,7 +9,9 @@ typedef struct _FwExec FwExec;
 typedef void (*FwExecProgress) (gpointer user_data, double flops_done);
 
 /* Binds @plan to memory. @slab of at least plan->slab_bytes may be shared by executors that do not run at the same time;
- * NULL lets the executor own one. Persistent values start as zeros. Plan and device outlive it. */
+ * NULL lets the executor own one. Persistent values start as zeros. Plan and device outlive it. In the environment,
+ * FRAMEWRIGHT_DEBUG=watch makes every fw_exec_run() an fw_exec_run_watched(), =compare an fw_exec_run_compared(), and =graph, =dot
+ * and =plan print what was planned on stderr; FW_ERROR_UNSUPPORTED for anything else. */
 FwExec *fw_exec_new (const FwPlan *plan, FwDevice *device, gpointer slab, GError **error);
 void fw_exec_free (FwExec *exec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwExec, fw_exec_free)
@@ -25,9 +27,7 @@ void fw_exec_refresh (FwExec *exec);
  * used again. */
 gpointer fw_exec_data (const FwExec *exec, const char *name);
 
-/* In the environment, FRAMEWRIGHT_DEBUG=watch makes this behave as fw_exec_run_watched(), and =compare as
- * fw_exec_run_compared(), for every job.
- * Runs all steps on the calling thread and the device's pool. FALSE with FW_ERROR_CANCELLED soon after @cancellable is
+/* Runs all steps on the calling thread and the device's pool. FALSE with FW_ERROR_CANCELLED soon after @cancellable is
  * cancelled (results are then undefined), or FW_ERROR_INVALID naming an external value that is not bound. */
 gboolean fw_exec_run (FwExec *exec, GCancellable *cancellable, FwExecProgress progress, gpointer user_data, GError **error);
 /* The same, adding each step's time to @seconds[plan->n_steps]. */
