@@ -8,6 +8,7 @@
 
 enum {
   LEAST_WIDTH = 7,          /* of an image: tiles never reach over the end of a line, and small ones are slow */
+  FEW_CHANNELS = 64,        /* with more, a filter of one tap gains nothing from a copy */
   TARGET_WIDTH = 128,       /* of a piece */
   TARGET_POSITIONS = 256,
   TARGET_PIECES = 16,
@@ -17,7 +18,7 @@ enum {
   LEAST_COLUMNS = 128,
   MOST_WORK = 1 << 28,      /* multiply-adds of one piece, twice as many of bf16: a few milliseconds */
   LEAST_WORK = 1 << 23,     /* of what a worker takes at once */
-  PACK_PANELS = 8,          /* panels packed at a time */
+  PACK_CHANNELS = 64,       /* packed at a time */
   CACHE_LINE = 64,
   CROWDED_BYTES = 512,      /* rows such a distance apart would share few sets of the first-level cache */
 };
@@ -53,12 +54,13 @@ cut_positions (FwWindowProduct *product)
   product->piece_width = fw_ceil_div (window->width, product->x_pieces);
   product->line_positions = places (&window->axis[2], product->piece_width);
   product->line_bytes = product->line_positions * product->position_bytes;
+  int64_t most_blocks = FW_MAX (1, product->gemm.columns / LEAST_COLUMNS);
   int64_t images = window->batch * window->frames * product->x_pieces;
   int64_t height = FW_MIN (window->height, FW_MAX (1, TARGET_POSITIONS / product->piece_width));
   for (; height > 1; height = fw_ceil_div (height, 2)) {
     int64_t most = height * product->piece_width > LEAST_POSITIONS ? TARGET_BYTES : MOST_BYTES;
     if (window->count[0] * places (&window->axis[1], height) * product->line_bytes <= most
-        && images * fw_ceil_div (window->height, height) >= TARGET_PIECES)
+        && images * fw_ceil_div (window->height, height) * most_blocks >= TARGET_PIECES)
       break;
   }
   product->y_pieces = fw_ceil_div (window->height, height);
@@ -76,7 +78,8 @@ can_go_by_lines (const FwWindowProduct *product)
     if ((axis->first.exact && axis->first.divide > 1) || window->count[i] != axis->taps * axis->shifts)
       return false;
   }
-  return product->gemm.kernel->run_parts != NULL && window->width >= LEAST_WIDTH && window->count[1] * window->count[2] > 1
+  bool worth_copying = window->count[1] * window->count[2] > 1 || product->padded_channels <= FEW_CHANNELS;
+  return product->gemm.kernel->run_parts != NULL && window->width >= LEAST_WIDTH && worth_copying
          && product->gemm.rows > 0 && product->gemm.columns > 0 && product->gemm.depth > 0;
 }
 
@@ -85,13 +88,16 @@ plan_lines (FwWindowProduct *product)
 {
   FwGemm *gemm = &product->gemm;
   const FwMicroKernel *kernel = gemm->kernel;
+  const FwWindow *window = &product->window;
   gemm->depth_blocks = fw_ceil_div (gemm->depth, kernel->depth);
   gemm->block_depth = fw_round_up (fw_ceil_div (gemm->depth, gemm->depth_blocks), kernel->step);
   gemm->panels = fw_ceil_div (gemm->columns, kernel->columns);
   gemm->panel_bytes = fw_panel_bytes (kernel, gemm->block_depth);
   int64_t positions = product->piece_width * product->piece_height;
   int64_t most_columns = FW_MAX (LEAST_COLUMNS, (kernel->bf16 ? 2 : 1) * (int64_t) MOST_WORK / (positions * gemm->depth));
-  gemm->column_blocks = fw_ceil_div (gemm->columns, most_columns);
+  int64_t images = window->batch * window->frames * product->x_pieces * product->y_pieces;
+  int64_t wanted_blocks = FW_MIN (fw_ceil_div (TARGET_PIECES, images), gemm->columns / LEAST_COLUMNS);
+  gemm->column_blocks = FW_MAX (fw_ceil_div (gemm->columns, most_columns), wanted_blocks);
   gemm->block_columns = fw_ceil_div (gemm->panels, gemm->column_blocks) * kernel->columns;
   gemm->column_blocks = fw_ceil_div (gemm->columns, gemm->block_columns);
   product->block_parts = fw_ceil_div (gemm->block_depth, product->padded_channels) + 1;
@@ -154,19 +160,24 @@ list_parts (const FwWindowProduct *product, int64_t block, FwMicroPart *parts)
     parts[count++] = (FwMicroPart) { 0, 0 };
 }
 
+/* An item is some channels of one panel through all taps, whose numbers lie side by side in a filter. */
 static void
 pack_range (void *context, int64_t begin, int64_t end, int worker)
 {
   const FwWindowProduct *product = context;
   const FwGemm *gemm = &product->gemm;
   const FwMicroKernel *kernel = gemm->kernel;
-  int64_t groups = fw_ceil_div (gemm->panels, PACK_PANELS);
+  int64_t groups = fw_ceil_div (product->padded_channels, PACK_CHANNELS);
   for (int64_t item = begin; item < end; item++) {
-    int64_t panel = item % groups * PACK_PANELS, block = item / groups, column = panel * kernel->columns;
-    int64_t depth = FW_MIN (gemm->block_depth, gemm->depth - block * gemm->block_depth);
-    gemm->pack_b (gemm, 0, column, FW_MIN (PACK_PANELS * kernel->columns, gemm->columns - column), block * gemm->block_depth,
-                  depth, fw_round_up (depth, kernel->step), gemm->block_depth,
-                  gemm->packed + (block * gemm->panels + panel) * gemm->panel_bytes);
+    int64_t panel = item / groups, channel = item % groups * PACK_CHANNELS, column = panel * kernel->columns;
+    int64_t channels = FW_MIN (PACK_CHANNELS, product->padded_channels - channel);
+    for (int64_t tap = 0; tap < gemm->depth; tap += product->padded_channels)
+      for (int64_t at = tap + channel, past = at + channels, some; at < past; at += some) {
+        int64_t block = at / gemm->block_depth, start = at % gemm->block_depth;
+        char *to = gemm->packed + (block * gemm->panels + panel) * gemm->panel_bytes + start / kernel->unit * kernel->columns * 4;
+        some = FW_MIN (past - at, gemm->block_depth - start);
+        gemm->pack_b (gemm, 0, column, FW_MIN (kernel->columns, gemm->columns - column), at, some, some, gemm->block_depth, to);
+      }
   }
 }
 
@@ -202,9 +213,33 @@ at_place (const FwWindowAxis *axis)
   return tap;
 }
 
-/* The same where the copy holds the tensor's own bytes. */
+/* Whether the copy of a line is a line's own bytes. */
+static bool
+holds_tensor_bytes (const FwWindowProduct *product)
+{
+  int64_t apart = product->position_bytes, size = 4 / product->gemm.kernel->unit;
+  return product->tensor->stride[3] * size == apart && product->tensor->dim[4] * size == apart;
+}
+
+/* Three bf16 channels, filled up to four. */
+static bool
+holds_colours (const FwWindowProduct *product)
+{
+  return product->gemm.kernel->bf16 && product->tensor->dim[4] == 3;
+}
+
 static void
-copy_bytes (const FwWindowProduct *product, int64_t base, int64_t first, int64_t count, char *to)
+copy_colours (const uint16_t *from, int64_t stride, int64_t count, char *to)
+{
+  for (int64_t i = 0; i < count; i++, from += stride, to += 8) {
+    uint64_t colours = from[0] | (uint64_t) from[1] << 16 | (uint64_t) from[2] << 32;
+    memcpy (to, &colours, sizeof colours);
+  }
+}
+
+/* Copies @count places of one line from place @first on, numbers as they are. */
+static void
+copy_numbers (const FwWindowProduct *product, int64_t base, int64_t first, int64_t count, char *to)
 {
   const FwTensor *tensor = product->tensor;
   int64_t apart = product->position_bytes, limit = product->window.axis[2].first.limit, size = 4 / product->gemm.kernel->unit;
@@ -212,17 +247,11 @@ copy_bytes (const FwWindowProduct *product, int64_t base, int64_t first, int64_t
   int64_t inside = FW_MAX (0, FW_MIN (count, limit - first) - before);
   memset (to, 0, (size_t) (before * apart));
   const char *from = (const char *) tensor->data + (base + (first + before) * tensor->stride[3]) * size;
-  memcpy (to + before * apart, from, (size_t) (inside * apart));
+  if (holds_tensor_bytes (product))
+    memcpy (to + before * apart, from, (size_t) (inside * apart));
+  else
+    copy_colours ((const uint16_t *) (const void *) from, tensor->stride[3], inside, to + before * apart);
   memset (to + (before + inside) * apart, 0, (size_t) ((count - before - inside) * apart));
-}
-
-static bool
-holds_tensor_bytes (const FwWindowProduct *product)
-{
-  const FwTensor *tensor = product->tensor;
-  int64_t size = (int64_t) fw_dtype_size (tensor->dtype);
-  return size == 4 / product->gemm.kernel->unit && tensor->stride[3] * size == product->position_bytes
-         && tensor->dim[4] * size == product->position_bytes && product->window.axis[2].first.divide == 1;
 }
 
 /* Copies @count places of one line from place @first on; @base is the line's offset in the tensor. */
@@ -233,8 +262,9 @@ copy_line (const FwWindowProduct *product, int64_t base, int64_t first, int64_t 
   FwMicroKernel kernel = *product->gemm.kernel;
   FwAxisTap tap = at_place (&product->window.axis[2]);
   int64_t offset[FW_MAX_BLOCK_ROWS];
-  if (holds_tensor_bytes (product)) {
-    copy_bytes (product, base, first, count, to);
+  bool as_they_are = tap.divide == 1 && tensor->dtype == (kernel.bf16 ? FW_DTYPE_BF16 : FW_DTYPE_F32);
+  if (as_they_are && (holds_tensor_bytes (product) || holds_colours (product))) {
+    copy_numbers (product, base, first, count, to);
     return;
   }
   kernel.row_bytes = (int) product->position_bytes;
@@ -329,7 +359,7 @@ fw_window_product_run (FwWindowProduct *product)
   }
   for (int64_t block = 0; block < gemm->depth_blocks; block++)
     list_parts (product, block, product->parts + block * product->block_parts);
-  parallel->run (parallel, gemm->depth_blocks * fw_ceil_div (gemm->panels, PACK_PANELS), 1, pack_range, product);
+  parallel->run (parallel, gemm->panels * fw_ceil_div (product->padded_channels, PACK_CHANNELS), 1, pack_range, product);
   const FwWindow *window = &product->window;
   int64_t pieces = window->batch * window->frames * product->y_pieces * product->x_pieces * gemm->column_blocks;
   int64_t work = product->piece_width * product->piece_height * gemm->block_columns * gemm->depth;

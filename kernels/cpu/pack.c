@@ -20,6 +20,8 @@ load_floats (const Kind kind, const char *line, int64_t step, int64_t element, i
 {
   if (n <= 0 || line == NULL)
     return vec_zero ();
+  if (kind.strided && !kind.from_bf16 && n >= VEC)
+    return vec_load_strided ((const float *) (const void *) line + element * step, step);
   if (kind.strided) {
     float gathered[VEC] = { 0 };
     for (int64_t i = 0; i < FW_MIN (n, VEC); i++)

@@ -60,6 +60,16 @@ VEC_INLINE FwVec vec_keep (FwVec value, int64_t n) { return _mm512_maskz_mov_ps 
 /* The opposite: zero in the first @n lanes. */
 VEC_INLINE FwVec vec_drop (FwVec value, int64_t n) { return _mm512_maskz_mov_ps ((__mmask16) ~vec_lanes (n), value); }
 
+/* Numbers that lie @step apart. */
+VEC_INLINE FwVec
+vec_load_strided (const float *from, int64_t step)
+{
+  const float *second = from + 8 * step;
+  return _mm512_setr_ps (from[0], from[step], from[2 * step], from[3 * step], from[4 * step], from[5 * step], from[6 * step],
+                         from[7 * step], second[0], second[step], second[2 * step], second[3 * step], second[4 * step],
+                         second[5 * step], second[6 * step], second[7 * step]);
+}
+
 VEC_INLINE FwVec
 vec_load_bf16 (const uint16_t *from)
 {
@@ -189,6 +199,13 @@ VEC_INLINE void vec_store_part (float *to, FwVec value, int64_t n) { _mm256_mask
 VEC_INLINE void bits_store_part (void *to, FwBits value, int64_t n) { _mm256_maskstore_epi32 ((int *) to, vec_lanes (n), value); }
 VEC_INLINE FwVec vec_keep (FwVec value, int64_t n) { return bits_vec (bits_and (bits_of (value), vec_lanes (n))); }
 VEC_INLINE FwVec vec_drop (FwVec value, int64_t n) { return bits_vec (_mm256_andnot_si256 (vec_lanes (n), bits_of (value))); }
+
+VEC_INLINE FwVec
+vec_load_strided (const float *from, int64_t step)
+{
+  return _mm256_setr_ps (from[0], from[step], from[2 * step], from[3 * step], from[4 * step], from[5 * step], from[6 * step],
+                         from[7 * step]);
+}
 
 VEC_INLINE FwVec
 vec_load_bf16 (const uint16_t *from)
