@@ -17,7 +17,7 @@ static const FwOption options[] = {
 };
 
 static void
-print_text (const FwCheckpoint *checkpoint, const FwCheckpointSummary *summary)
+print_text (const FwCheckpoint *checkpoint, const FwCheckpointSummary *summary, const char *lacking)
 {
   g_autofree char *size = g_format_size ((guint64) summary->bytes);
   printf ("Layout      %s\n", fw_checkpoint_layout (checkpoint));
@@ -25,8 +25,9 @@ print_text (const FwCheckpoint *checkpoint, const FwCheckpointSummary *summary)
   printf ("Content     %u tensors, %.2f million values, %s\n", fw_checkpoint_count (checkpoint),
           (double) summary->elements / 1e6, size);
   printf ("Safe        yes: read as data, nothing in it was executed\n");
-  if (summary->lacking != NULL)
-    printf ("Complete    no: %s is not in it\n", summary->lacking);
+  g_autofree char *what = lacking != NULL ? fw_cli_printable (lacking) : NULL;
+  if (what != NULL)
+    printf ("Complete    no: %s is not in it\n", what);
   else
     printf ("Complete    yes: every tensor lies whole in the file\n");
   for (guint i = 0; i < fw_checkpoint_count (checkpoint); i++) {
@@ -57,13 +58,15 @@ build_tensors (const FwCheckpoint *checkpoint, JsonBuilder *builder)
 }
 
 static void
-print_json (const FwCheckpoint *checkpoint, const FwCheckpointSummary *summary)
+print_json (const FwCheckpoint *checkpoint, const FwCheckpointSummary *summary, const char *lacking)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
   json_builder_begin_object (builder);
   fw_cli_json_text (builder, "layout", fw_checkpoint_layout (checkpoint));
   fw_cli_json_text (builder, "kind", summary->kind);
-  fw_cli_json_text (builder, "lacking", summary->lacking);
+  fw_cli_json_truth (builder, "safe", TRUE); /* or it would have been refused */
+  fw_cli_json_truth (builder, "complete", lacking == NULL);
+  fw_cli_json_text (builder, "lacking", lacking);
   fw_cli_json_integer (builder, "values", summary->elements);
   fw_cli_json_integer (builder, "bytes", summary->bytes);
   json_builder_set_member_name (builder, "tensors");
@@ -81,10 +84,8 @@ run (gpointer data)
   if (checkpoint == NULL)
     return fw_cli_fail (error);
   FwCheckpointSummary summary = fw_checkpoint_summarize (checkpoint);
-  if (values->json)
-    print_json (checkpoint, &summary);
-  else
-    print_text (checkpoint, &summary);
+  g_autofree char *missing = fw_checkpoint_first_missing (checkpoint);
+  (values->json ? print_json : print_text) (checkpoint, &summary, summary.lacking != NULL ? summary.lacking : missing);
   return FW_EXIT_DONE;
 }
 

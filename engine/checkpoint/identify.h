@@ -10,6 +10,9 @@ typedef struct {
 } FwCheckpointSummary;
 
 FwCheckpointSummary fw_checkpoint_summarize (const FwCheckpoint *checkpoint);
+/* The name of the first tensor that one of the checkpoint's numbered blocks has not, although the others of its kind have it; NULL
+ * if there is none, or the kind is not known. Free with g_free(). */
+char *fw_checkpoint_first_missing (const FwCheckpoint *checkpoint);
 
 /* "64x4x3x3", "scalar"; free with g_free(). */
 char *fw_checkpoint_tensor_shape (const FwCheckpointTensor *tensor);
