@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The way of a clip through a compressed file to the report: originals still pass, others do not, and the counts are right. */
+ * The way of a clip through a compressed file to the report: originals still pass, others do not, and the counts are right. And the
+ * prompts that reports are made with. */
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -151,6 +152,27 @@ test_spread (void)
   remove_folder (folder);
 }
 
+/* The prompts that reports are made with: 64 captions in canonical wording, each once, none of which training has seen. */
+static void
+test_held_out (void)
+{
+  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "quality", "held-out.txt", NULL), *text = NULL;
+  g_autoptr (GError) error = NULL;
+  g_assert_true (g_file_get_contents (path, &text, NULL, &error));
+  g_auto (GStrv) prompts = g_strsplit (g_strchomp (text), "\n", -1);
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+  for (int i = 0; prompts[i] != NULL; i++) {
+    FwShapesAttributes attributes;
+    g_assert_true (fw_shapes_parse (prompts[i], &attributes, &error));
+    g_assert_no_error (error);
+    g_autofree char *canonical = fw_shapes_caption (&attributes, 0);
+    g_assert_cmpstr (prompts[i], ==, canonical);
+    g_assert_true (fw_shapes_is_held_out (&attributes));
+    g_assert_true (g_hash_table_add (seen, prompts[i]));
+  }
+  g_assert_cmpuint (g_hash_table_size (seen), ==, 64);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -160,5 +182,6 @@ main (int argc, char **argv)
   g_test_add_func ("/clips/counts", test_counts);
   g_test_add_func ("/clips/swapped", test_swapped);
   g_test_add_func ("/clips/spread", test_spread);
+  g_test_add_func ("/clips/held-out", test_held_out);
   return g_test_run ();
 }
