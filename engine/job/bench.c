@@ -8,7 +8,7 @@
 #include "engine/graph/gradient.h"
 #include "engine/graph/ops.h"
 #include "engine/graph/rewrite.h"
-#include "engine/memory/block.h"
+#include "engine/job/process-peak.h"
 #include "engine/model/random-weights.h"
 #include "engine/model/sd-vae.h"
 #include "engine/model/stdit.h"
@@ -86,13 +86,13 @@ fw_bench_suite (guint index, const char **about)
 {
   if (index >= G_N_ELEMENTS (suites))
     return NULL;
-  if (about != NULL)
-    *about = suites[index].about;
+  *about = suites[index].about;
   return suites[index].name;
 }
 
-/* A graph and everything it takes to run it. */
+/* A suite's graph and everything it takes to run it. */
 typedef struct {
+  const Suite *suite;
   FwGraph *graph;
   FwRandomWeights *weights;
   FwPlan *plan;
@@ -101,13 +101,22 @@ typedef struct {
 } Bench;
 
 static void
-bench_clear (Bench *bench)
+bench_clear (gpointer data)
 {
+  Bench *bench = data;
   fw_exec_free (bench->exec);
   fw_plan_free (bench->plan);
   fw_graph_free (bench->graph);
   fw_random_weights_free (bench->weights);
   g_ptr_array_unref (bench->inputs);
+}
+
+/* The memory of its runs. */
+static void
+bench_release (Bench *bench)
+{
+  g_clear_pointer (&bench->exec, fw_exec_free);
+  g_clear_pointer (&bench->weights, fw_random_weights_free);
 }
 
 /* Gradients of every weight, kept so that none is left out as unused. */
@@ -149,8 +158,9 @@ bind_inputs (Bench *bench)
 }
 
 static gboolean
-bench_open (Bench *bench, const Suite *suite, FwDtype compute, FwDevice *device, GError **error)
+bench_plan (Bench *bench, FwDtype compute, FwDevice *device, GError **error)
 {
+  const Suite *suite = bench->suite;
   bench->inputs = g_ptr_array_new_with_free_func (g_free);
   bench->weights = fw_random_weights_new (suite->trains ? FW_DTYPE_F32 : compute);
   bench->graph = fw_graph_new (compute);
@@ -160,9 +170,28 @@ bench_open (Bench *bench, const Suite *suite, FwDtype compute, FwDevice *device,
   if (suite->trains && !fw_graph_failed (bench->graph))
     differentiate (bench->graph);
   fw_rewrite_final (bench->graph);
-  bench->plan = fw_plan_new (bench->graph, device, error);
-  bench->exec = bench->plan != NULL ? fw_exec_new (bench->plan, device, NULL, error) : NULL;
-  if (bench->exec == NULL || !fw_random_weights_bind (bench->weights, bench->exec, error))
+  return (bench->plan = fw_plan_new (bench->graph, device, error)) != NULL;
+}
+
+/* What progress is told: work before this piece of it. */
+typedef struct {
+  const FwJobEvents *events;
+  double before;
+} Telling;
+
+static void
+tell (gpointer data, double done)
+{
+  const Telling *telling = data;
+  fw_job_work (telling->events, telling->before + done);
+}
+
+static gboolean
+bench_prepare (Bench *bench, FwDevice *device, const FwJobEvents *events, GCancellable *cancellable, GError **error)
+{
+  Telling telling = { events, 0 };
+  bench->exec = fw_exec_new (bench->plan, device, NULL, error);
+  if (bench->exec == NULL || !fw_random_weights_bind (bench->weights, bench->exec, cancellable, tell, &telling, error))
     return FALSE;
   bind_inputs (bench);
   return TRUE;
@@ -176,36 +205,38 @@ by_size (const void *a, const void *b)
 }
 
 static char *
-describe (const Bench *bench, const Suite *suite, const FwDevice *device, FwDtype compute, const double *sorted, int runs)
+describe (const Bench *bench, const FwDevice *device, FwDtype compute, const double *sorted, int runs, gint64 peak)
 {
-  char number[5][G_ASCII_DTOSTR_BUF_SIZE];
-  double values[] = { bench->plan->flops / 1e9, sorted[runs / 2], sorted[0], bench->plan->flops / 1e9 / sorted[runs / 2], bench->plan->flops / 1e9 / sorted[0] };
-  for (int i = 0; i < 5; i++)
+  double gflop = bench->plan->flops / 1e9;
+  double values[] = { gflop, sorted[runs / 2], sorted[0], gflop / sorted[runs / 2], gflop / sorted[0] };
+  char number[G_N_ELEMENTS (values)][G_ASCII_DTOSTR_BUF_SIZE];
+  for (gsize i = 0; i < G_N_ELEMENTS (values); i++)
     g_ascii_formatd (number[i], sizeof number[i], "%.6g", values[i]);
-  return g_strdup_printf ("{\"bench\":\"%s\",\"path\":\"%s\",\"dtype\":\"%s\",\"workers\":%d,\"gflop\":%s,\"median_s\":%s,\"best_s\":%s,"
-                          "\"gflops_median\":%s,\"gflops_best\":%s,\"plan_bytes\":%" G_GSIZE_FORMAT ",\"weight_bytes\":%" G_GSIZE_FORMAT "}",
-                          suite->name, device->path->name, fw_dtype_name (compute), fw_pool_parallel (device->pool)->workers, number[0], number[1],
-                          number[2], number[3], number[4], bench->plan->slab_bytes + bench->plan->persistent_bytes, fw_random_weights_bytes (bench->weights));
+  return g_strdup_printf ("{\"bench\":\"%s\",\"path\":\"%s\",\"dtype\":\"%s\",\"workers\":%d,"
+                          "\"gflop\":%s,\"median_s\":%s,\"best_s\":%s,\"gflops_median\":%s,\"gflops_best\":%s,"
+                          "\"plan_bytes\":%" G_GSIZE_FORMAT ",\"weight_bytes\":%" G_GSIZE_FORMAT ",\"peak_bytes\":%" G_GINT64_FORMAT "}",
+                          bench->suite->name, device->path->name, fw_dtype_name (compute),
+                          fw_pool_parallel (device->pool)->workers, number[0], number[1], number[2], number[3], number[4],
+                          bench->plan->slab_bytes + bench->plan->persistent_bytes,
+                          fw_random_weights_bytes (bench->weights), peak);
 }
 
-static char *
-measure (const Suite *suite, int runs, FwDtype compute, FwDevice *device, const FwJobEvents *events, GCancellable *cancellable, GError **error)
+/* The times of @runs runs after one to warm up, the shortest first. */
+static gboolean
+measure (const Bench *bench, int runs, double *seconds, const FwJobEvents *events, GCancellable *cancellable, GError **error)
 {
-  Bench bench = { 0 };
-  g_autofree double *seconds = g_new (double, runs);
-  gboolean good = bench_open (&bench, suite, compute, device, error);
-  for (int i = -1; i < runs && good; i++) {
+  for (int i = -1; i < runs; i++) {
+    Telling telling = { events, (i + 1) * bench->plan->flops };
     gint64 start = g_get_monotonic_time ();
-    good = fw_exec_run (bench.exec, cancellable, NULL, NULL, error);
-    if (i >= 0)
-      seconds[i] = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
-    fw_job_work (events, i + 2);
+    if (!fw_exec_run (bench->exec, cancellable, tell, &telling, error))
+      return FALSE;
+    if (i < 0)
+      continue;
+    seconds[i] = (double) (g_get_monotonic_time () - start) / G_USEC_PER_SEC;
+    fw_job_step (events, (guint) i + 1, (guint) runs);
   }
-  if (good)
-    qsort (seconds, runs, sizeof *seconds, by_size);
-  char *line = good ? describe (&bench, suite, device, compute, seconds, runs) : NULL;
-  bench_clear (&bench);
-  return line;
+  qsort (seconds, (gsize) runs, sizeof *seconds, by_size);
+  return TRUE;
 }
 
 static FwDtype
@@ -216,33 +247,68 @@ precision (const char *name, const FwDevice *device)
   return strcmp (name, "bf16") == 0 ? FW_DTYPE_BF16 : FW_DTYPE_F32;
 }
 
+/* The suites that were asked for, as an array of Bench. */
+static GArray *
+choose (const char *name, FwDtype compute, FwDevice *device, GError **error)
+{
+  g_autoptr (GArray) benches = g_array_new (FALSE, TRUE, sizeof (Bench));
+  g_array_set_clear_func (benches, bench_clear);
+  for (guint i = 0; i < G_N_ELEMENTS (suites); i++) {
+    if (strcmp (name, "all") != 0 && strcmp (name, suites[i].name) != 0)
+      continue;
+    g_array_set_size (benches, benches->len + 1);
+    Bench *bench = &g_array_index (benches, Bench, benches->len - 1);
+    bench->suite = &suites[i];
+    if (!bench_plan (bench, compute, device, error))
+      return NULL;
+  }
+  if (benches->len > 0)
+    return g_steal_pointer (&benches);
+  g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "There is no suite “%s”; “bench --help” names them", name);
+  return NULL;
+}
+
+/* Two phases for each suite: drawing its weights, and its runs. */
+static void
+tell_phases (GArray *benches, int runs, FwDtype compute, const FwDevice *device, const FwJobEvents *events)
+{
+  g_autoptr (GPtrArray) kinds = g_ptr_array_new_with_free_func (g_free);
+  g_autofree FwJobPhase *phases = g_new (FwJobPhase, 2 * benches->len);
+  for (guint i = 0; i < benches->len; i++) {
+    const Bench *bench = &g_array_index (benches, Bench, i);
+    char *kind = g_strdup_printf ("bench %s %s %s", bench->suite->name, fw_dtype_name (compute), device->path->name);
+    g_ptr_array_add (kinds, kind);
+    phases[2 * i] = (FwJobPhase) { "prepare", "draw", (double) fw_random_weights_bytes (bench->weights), 0 };
+    phases[2 * i + 1] = (FwJobPhase) { bench->suite->name, kind, (runs + 1) * bench->plan->flops, (guint) runs };
+  }
+  fw_job_plan (events, phases, 2 * benches->len);
+}
+
 gboolean
 fw_bench (const FwBenchRequest *request, void (*report) (gpointer user_data, const char *json), gpointer user_data,
           const FwJobEvents *events, GCancellable *cancellable, GError **error)
 {
-  FwJobPhase phases[G_N_ELEMENTS (suites)];
-  const Suite *chosen[G_N_ELEMENTS (suites)];
-  guint n = 0;
-  for (guint i = 0; i < G_N_ELEMENTS (suites); i++)
-    if (strcmp (request->suite, "all") == 0 || strcmp (request->suite, suites[i].name) == 0) {
-      phases[n] = (FwJobPhase) { suites[i].name, NULL, request->runs + 1, 0 };
-      chosen[n++] = &suites[i];
-    }
-  if (n == 0) {
-    g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "There is no suite “%s”; “bench --help” names them", request->suite);
-    return FALSE;
-  }
+  gint64 idle = fw_process_peak ();
   g_autoptr (FwDevice) device = fw_device_new_cpu (NULL, 0, error);
   if (device == NULL)
     return FALSE;
   FwDtype compute = precision (request->precision, device);
-  fw_job_plan (events, phases, n);
-  for (guint i = 0; i < n; i++) {
-    fw_job_phase (events, i);
-    g_autofree char *line = measure (chosen[i], request->runs, compute, device, events, cancellable, error);
-    if (line == NULL)
+  g_autoptr (GArray) benches = choose (request->suite, compute, device, error);
+  g_autofree double *seconds = g_new (double, request->runs);
+  if (benches == NULL)
+    return FALSE;
+  tell_phases (benches, request->runs, compute, device, events);
+  for (guint i = 0; i < benches->len; i++) {
+    Bench *bench = &g_array_index (benches, Bench, i);
+    fw_job_phase (events, 2 * i);
+    if (!bench_prepare (bench, device, events, cancellable, error))
       return FALSE;
+    fw_job_phase (events, 2 * i + 1);
+    if (!measure (bench, request->runs, seconds, events, cancellable, error))
+      return FALSE;
+    g_autofree char *line = describe (bench, device, compute, seconds, request->runs, fw_process_peak () - idle);
     report (user_data, line);
+    bench_release (bench);
   }
   return TRUE;
 }

@@ -13,6 +13,7 @@ typedef struct {
 } FwBenchRequest;
 
 /* Reports each suite as one line of JSON: bench, path, dtype, workers, gflop, median_s, best_s, gflops_median, gflops_best,
- * and the bytes of its plan and weights. FW_ERROR_INVALID for an unknown suite. Blocks the calling thread. */
+ * the bytes of its plan and weights, and peak_bytes, the most that the process has held so far above what it held at first.
+ * FW_ERROR_INVALID for an unknown suite. Blocks the calling thread. */
 gboolean fw_bench (const FwBenchRequest *request, void (*report) (gpointer user_data, const char *json), gpointer user_data,
                    const FwJobEvents *events, GCancellable *cancellable, GError **error);

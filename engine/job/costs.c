@@ -129,7 +129,7 @@ fw_costs_guess (const FwCosts *costs, const char *kind)
 {
   /* What is counted in bytes costs more for each than what is counted in FLOPs. */
   static const struct { const char *word; double seconds; } guesses[] = {
-    { "load", 1e-9 }, { "hash", 2e-9 }, { "save", 5e-8 }, { "encode", 5e-8 }, { NULL, 2e-11 }
+    { "load", 1e-9 }, { "hash", 2e-9 }, { "draw", 3e-9 }, { "save", 5e-8 }, { "encode", 5e-8 }, { "bench", 1e-11 }, { NULL, 2e-11 }
   };
   double related = costs != NULL ? judge_by_relatives (costs, kind) : 0;
   if (related > 0)

@@ -3,6 +3,7 @@
 #include "engine/model/random-weights.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "engine/memory/block.h"
 
@@ -19,6 +20,9 @@ struct _FwRandomWeights {
   GArray *tensors;
   guint64 state;
 };
+
+/* A prime, so that no row of a matrix begins where another does. */
+enum { PERIOD = 65521 };
 
 /* The sum of four uniform numbers is normal enough, and quick for gigabytes (splitmix64, 16 bits each). */
 static double
@@ -78,17 +82,36 @@ fw_random_weights_source (FwRandomWeights *weights)
   return &weights->source;
 }
 
-gboolean
-fw_random_weights_bind (FwRandomWeights *weights, FwExec *exec, GError **error)
+static void
+fill (FwRandomWeights *weights, const Tensor *tensor)
 {
+  gint64 drawn = MIN (tensor->count, PERIOD), size = (gint64) fw_dtype_size (weights->dtype);
+  for (gint64 i = 0; i < drawn; i++)
+    fw_store_element (tensor->block, weights->dtype, i, tensor->scale * draw (&weights->state));
+  for (gint64 at = drawn; at < tensor->count; at += PERIOD)
+    memcpy ((char *) tensor->block + at * size, tensor->block, (gsize) (MIN (PERIOD, tensor->count - at) * size));
+}
+
+gboolean
+fw_random_weights_bind (FwRandomWeights *weights, FwExec *exec, GCancellable *cancellable, FwExecProgress progress,
+                        gpointer user_data, GError **error)
+{
+  gsize done = 0;
   for (guint i = 0; i < weights->tensors->len; i++) {
     Tensor *tensor = &g_array_index (weights->tensors, Tensor, i);
-    tensor->block = fw_block_new ((gsize) tensor->count * fw_dtype_size (weights->dtype), "random weights", error);
+    gsize bytes = (gsize) tensor->count * fw_dtype_size (weights->dtype);
+    if (g_cancellable_is_cancelled (cancellable)) {
+      g_set_error_literal (error, FW_ERROR, FW_ERROR_CANCELLED, "Cancelled");
+      return FALSE;
+    }
+    tensor->block = fw_block_new (bytes, "random weights", error);
     if (tensor->block == NULL)
       return FALSE;
-    for (gint64 j = 0; j < tensor->count; j++)
-      fw_store_element (tensor->block, weights->dtype, j, tensor->scale * draw (&weights->state));
+    fill (weights, tensor);
     fw_exec_bind (exec, tensor->name, tensor->block);
+    done += bytes;
+    if (progress != NULL)
+      progress (user_data, (double) done);
   }
   return TRUE;
 }

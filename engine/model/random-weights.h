@@ -11,6 +11,8 @@ void fw_random_weights_free (FwRandomWeights *weights);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwRandomWeights, fw_random_weights_free)
 /* To be given to fw_graph_set_weights(). */
 FwWeightSource *fw_random_weights_source (FwRandomWeights *weights);
-/* Draws what the graph asked for and binds it to @exec. */
-gboolean fw_random_weights_bind (FwRandomWeights *weights, FwExec *exec, GError **error);
+/* Draws what the graph asked for and binds it to @exec; large tensors repeat the same 65521 numbers. @progress, or NULL, is told
+ * after every tensor how many of fw_random_weights_bytes() are drawn. */
+gboolean fw_random_weights_bind (FwRandomWeights *weights, FwExec *exec, GCancellable *cancellable, FwExecProgress progress,
+                                 gpointer user_data, GError **error);
 gsize fw_random_weights_bytes (const FwRandomWeights *weights);
