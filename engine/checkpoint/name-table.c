@@ -163,34 +163,6 @@ fw_names_fits (const FwCheckpointTensor *tensor, int rank, const gint64 *dim)
   }
 }
 
-static char *
-describe_shape (int rank, const gint64 *dim)
-{
-  GString *text = g_string_new ("[");
-  for (int i = 0; i < rank; i++)
-    g_string_append_printf (text, "%s%" G_GINT64_FORMAT, i > 0 ? ", " : "", dim[i]);
-  g_string_append_c (text, ']');
-  return g_string_free (text, FALSE);
-}
-
-gboolean
-fw_names_load (FwCheckpoint *checkpoint, const FwNameTable *table, const char *canonical, const FwTensor *wanted, GError **error)
-{
-  const FwCheckpointTensor *tensor = fw_names_find (checkpoint, table, canonical);
-  if (tensor == NULL) {
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "The checkpoint lacks the tensor “%s”; it is no complete %s", canonical,
-                 strchr (table->title, ' ') + 1);
-    return FALSE;
-  }
-  if (!fw_names_fits (tensor, wanted->rank, wanted->dim)) {
-    g_autofree char *have = describe_shape (tensor->rank, tensor->dim), *want = describe_shape (wanted->rank, wanted->dim);
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "The checkpoint's tensor “%s” has shape %s, but the model's settings ask for %s",
-                 tensor->name, have, want);
-    return FALSE;
-  }
-  return fw_checkpoint_read (checkpoint, tensor, wanted->dtype, wanted->data, error);
-}
-
 static gboolean
 is_ignored_below (const FwNameTable *table, const char *prefix, const char *name)
 {

@@ -29,10 +29,6 @@ const FwCheckpointTensor *fw_names_find (const FwCheckpoint *checkpoint, const F
 /* Whether the shapes agree but for dimensions of 1, which do not change where elements lie: [D,4,2,2] is [D,4,1,2,2]. */
 gboolean fw_names_fits (const FwCheckpointTensor *tensor, int rank, const gint64 *dim);
 
-/* Finds @canonical, checks its shape with fw_names_fits() and reads it densely into @wanted, whose data, type and shape are set.
- * Errors: CHECKPOINT, naming tensor and shapes. */
-gboolean fw_names_load (FwCheckpoint *checkpoint, const FwNameTable *table, const char *canonical, const FwTensor *wanted, GError **error);
-
 /* Compares the file with the @count names the model wants. Appends those not found to @missing (pointers into @canonical), and the
  * file's names that nothing asks for and the table does not ignore to @unexpected (owned by the checkpoint). */
 void fw_names_audit (const FwCheckpoint *checkpoint, const FwNameTable *table, const char *const *canonical, gsize count,

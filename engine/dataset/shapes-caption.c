@@ -41,12 +41,6 @@ fw_shapes_attribute_values (FwShapesAttribute attribute)
   return count;
 }
 
-const char *
-fw_shapes_value_words (FwShapesAttribute attribute, int value)
-{
-  return value >= 0 && value < MAX_VALUES ? words[attribute][value][0] : NULL;
-}
-
 /* The next digit of @wording in base @base: 0 all the way down for the canonical wording. */
 static guint32
 take_choice (guint32 *wording, guint32 base)

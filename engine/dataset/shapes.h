@@ -38,9 +38,8 @@ typedef struct {
   guint32 wording; /* for fw_shapes_caption(): the canonical wording in half of the samples, another one in the rest */
 } FwShapesScene;
 
-/* How many values an attribute has, and a value's canonical words; a value out of range gives NULL. */
+/* How many values an attribute has. */
 int fw_shapes_attribute_values (FwShapesAttribute attribute);
-const char *fw_shapes_value_words (FwShapesAttribute attribute, int value);
 
 /* The held-out rule. With the indices above, the 168 triples of colour, shape and motion are numbered
  * 7 * (3 * colour + shape) + motion from 0, and every fifth of them (4, 9, 14, ... 164: 33 triples) is held out in both sizes and

@@ -78,17 +78,6 @@ fw_recipe_add_file (FwRecipe *recipe, const char *name, const char *sha256)
   g_ptr_array_add (recipe->files, file);
 }
 
-const char *
-fw_recipe_find_file (const FwRecipe *recipe, const char *name)
-{
-  for (guint i = 0; i < recipe->files->len; i++) {
-    const FwRecipeFile *file = recipe->files->pdata[i];
-    if (strcmp (file->name, name) == 0)
-      return file->sha256;
-  }
-  return NULL;
-}
-
 static void
 build_files (const FwRecipe *recipe, JsonBuilder *builder)
 {

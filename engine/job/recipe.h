@@ -25,7 +25,6 @@ FwRecipe *fw_recipe_new (void);
 void fw_recipe_free (FwRecipe *recipe);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwRecipe, fw_recipe_free)
 void fw_recipe_add_file (FwRecipe *recipe, const char *name, const char *sha256);
-const char *fw_recipe_find_file (const FwRecipe *recipe, const char *name);
 
 /* One JSON object, in one line for a clip's comment or indented for a sidecar; numbers round-trip exactly. Absent texts are
  * left out. Free with g_free(). */

@@ -101,14 +101,6 @@ fw_sentencepiece_unk (FwSentencePiece *model)
   return model->processor.unk_id ();
 }
 
-char *
-fw_sentencepiece_piece (FwSentencePiece *model, int id)
-{
-  if (id < 0 || id >= model->processor.GetPieceSize ())
-    return g_strdup ("");
-  return g_strdup (model->processor.IdToPiece (id).c_str ());
-}
-
 gint32 *
 fw_sentencepiece_encode (FwSentencePiece *model, const char *text, gssize length, gsize *count, guint32 **ends, GError **error)
 {

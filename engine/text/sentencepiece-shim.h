@@ -20,8 +20,6 @@ gsize fw_sentencepiece_size (FwSentencePiece *model);
 int fw_sentencepiece_pad (FwSentencePiece *model);
 int fw_sentencepiece_eos (FwSentencePiece *model);
 int fw_sentencepiece_unk (FwSentencePiece *model);
-/* The text of a piece, spaces written as U+2581; "" for an id outside the model. Free with g_free(). */
-char *fw_sentencepiece_piece (FwSentencePiece *model, int id);
 
 /* Normalises and splits @length bytes of @text (-1: up to the NUL) into @count ids; no eos is added. Invalid UTF-8 is read as
  * U+FFFD. @ends, where not NULL, receives for each id the byte of @text just behind it. An empty text gives zero ids and a

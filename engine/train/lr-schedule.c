@@ -66,12 +66,6 @@ static const struct {
   { "constant_then_linear", TRUE, constant_then_linear, .decay_from = 0.6 },
 };
 
-const char *
-fw_lr_schedule_name (guint index)
-{
-  return index < G_N_ELEMENTS (kinds) ? kinds[index].name : NULL;
-}
-
 gboolean
 fw_lr_schedule_init (FwLrSchedule *schedule, const char *name, gint64 warmup, gint64 total, GError **error)
 {

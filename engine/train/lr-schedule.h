@@ -16,11 +16,9 @@ struct _FwLrSchedule {
   double decay_from;  /* constant_then_linear: the fraction of the run after which the rate falls */
 };
 
-/* Names, as recipes spell them: constant, constant_with_warmup, linear, cosine, cosine_with_restarts and polynomial (as in
- * diffusers), and constant_then_linear, which falls linearly over the last 40 % of the run. NULL from the last @index on. */
-const char *fw_lr_schedule_name (guint index);
-
-/* Refuses an unknown name, or a run of less than one step. */
+/* The schedule @name, as recipes spell it: constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial (as in
+ * diffusers), or constant_then_linear, which falls linearly over the last 40 % of the run. Refuses any other, and a run of less than
+ * one step. */
 gboolean fw_lr_schedule_init (FwLrSchedule *schedule, const char *name, gint64 warmup, gint64 total, GError **error);
 
 /* The multiplier used by optimiser step @step, counted from 0; within 0 .. 1 as long as end is. */

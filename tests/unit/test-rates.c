@@ -36,10 +36,12 @@ test_curves (void)
 static void
 test_bounds (void)
 {
-  for (guint kind = 0; fw_lr_schedule_name (kind) != NULL; kind++)
+  static const char *const names[] = { "constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial",
+                                       "constant_then_linear" };
+  for (guint kind = 0; kind < G_N_ELEMENTS (names); kind++)
     for (gint64 warmup = 0; warmup <= 9; warmup += 3) {
       FwLrSchedule schedule;
-      g_assert_true (fw_lr_schedule_init (&schedule, fw_lr_schedule_name (kind), warmup, 7, NULL));
+      g_assert_true (fw_lr_schedule_init (&schedule, names[kind], warmup, 7, NULL));
       for (gint64 step = 0; step < 20; step++) {
         double multiplier = fw_lr_multiplier (&schedule, step);
         g_assert_true (multiplier >= 0 && multiplier <= 1);

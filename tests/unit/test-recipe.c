@@ -50,8 +50,10 @@ test_round_trip (void)
     g_assert_cmpfloat (back->guidance, ==, 0.1 + 0.2);
     g_assert_cmpint (back->seed, ==, G_GINT64_CONSTANT (9007199254740991));
     g_assert_null (back->device);
-    g_assert_cmpstr (fw_recipe_find_file (back, "model.safetensors"), ==, digest);
-    g_assert_null (fw_recipe_find_file (back, "other.safetensors"));
+    g_assert_cmpuint (back->files->len, ==, 1);
+    const FwRecipeFile *file = back->files->pdata[0];
+    g_assert_cmpstr (file->name, ==, "model.safetensors");
+    g_assert_cmpstr (file->sha256, ==, digest);
   }
 }
 
