@@ -38,6 +38,15 @@ job (gconstpointer request, const FwJobEvents *events, GCancellable *cancellable
   return fw_bench (&bench, report, NULL, events, cancellable, error);
 }
 
+static void
+explain (GString *help)
+{
+  const char *name, *about;
+  g_string_append (help, "\nSuites:\n");
+  for (guint i = 0; (name = fw_bench_suite (i, &about)) != NULL; i++)
+    g_string_append_printf (help, "  %-11s %s\n", name, about);
+}
+
 static int
 run (gpointer data)
 {
@@ -55,5 +64,6 @@ const FwCommand fw_command_bench = {
   .positionals_offset = AT (suite),
   .positionals_minimum = 1,
   .positionals_maximum = 1,
+  .explain = explain,
   .run = run,
 };

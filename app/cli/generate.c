@@ -4,6 +4,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/job.h"
 #include "engine/memory/file.h"
+#include "engine/sample/sampler.h"
 
 #include <string.h>
 
@@ -31,7 +32,7 @@ static const FwOption options[] = {
   { "fps", FW_OPTION_INTEGER, AT (fps), "N", 1, 240, "the model's", "frames a second" },
   { "steps", FW_OPTION_INTEGER, AT (steps), "N", 1, 1000, "the model's", "sampling steps" },
   { "guidance", FW_OPTION_NUMBER, AT (guidance), "X", 0, 100, "the model's", "how strictly to follow the prompt; 1 = no guidance" },
-  { "sampler", FW_OPTION_TEXT, AT (sampler), "NAME", 0, 0, "the model's", "the sampler" },
+  { "sampler", FW_OPTION_TEXT, AT (sampler), "NAME", 0, 0, "the model's", "the sampler, one of those named below" },
   { "seed", FW_OPTION_INTEGER, AT (seed), "N", 0, FW_GENERATE_LAST_SEED, "by chance", "the seed of the first clip; each next one takes one more" },
   { "noise", FW_OPTION_CHOICE, AT (noise), "torch-cpu|torch-cuda", 0, 0, "torch-cpu", "whose random numbers to reproduce" },
   { "count", FW_OPTION_INTEGER, AT (count), "N", 1, FW_GENERATE_MOST_CLIPS, "1", "clips of each prompt" },
@@ -102,6 +103,15 @@ job (gconstpointer request, const FwJobEvents *events, GCancellable *cancellable
   return fw_generate (request, events, cancellable, error);
 }
 
+static void
+explain (GString *help)
+{
+  g_string_append (help, "\nSamplers:");
+  for (guint i = 0; fw_sampler_name (i) != NULL; i++)
+    g_string_append_printf (help, "%s %s", i > 0 ? "," : "", fw_sampler_name (i));
+  g_string_append_c (help, '\n');
+}
+
 static int
 run (gpointer data)
 {
@@ -146,5 +156,6 @@ const FwCommand fw_command_generate = {
   .options = options,
   .values_size = sizeof (Values),
   .defaults = &defaults,
+  .explain = explain,
   .run = run,
 };

@@ -54,13 +54,21 @@ finish (int code)
 }
 
 static int
+tell_help (const FwCommand *command)
+{
+  g_autofree char *help = command != NULL ? fw_options_help (command) : NULL;
+  if (help != NULL)
+    fputs (help, stdout);
+  else
+    print_help (stdout);
+  return FW_EXIT_DONE;
+}
+
+static int
 run_command (const FwCommand *command, char **words)
 {
-  if (asks_for_help (words)) {
-    g_autofree char *help = fw_options_help (command);
-    fputs (help, stdout);
-    return FW_EXIT_DONE;
-  }
+  if (asks_for_help (words))
+    return tell_help (command);
   g_autoptr (GError) error = NULL;
   gpointer values = fw_options_parse (command, words, &error);
   if (values == NULL)
@@ -92,15 +100,15 @@ main (int argc, char **argv)
     fputs ("framewright-cli " FW_VERSION "\n", stdout);
     return finish (FW_EXIT_DONE);
   }
-  if (asks_for_help (argv + 1) && argv[1][0] == '-') {
-    print_help (stdout);
-    return finish (FW_EXIT_DONE);
-  }
-  const FwCommand *command = find_command (argv[1]);
+  gboolean help = strcmp (argv[1], "help") == 0;
+  if ((asks_for_help (argv + 1) && argv[1][0] == '-') || (help && argc < 3))
+    return finish (tell_help (NULL));
+  const char *name = argv[help ? 2 : 1];
+  const FwCommand *command = find_command (name);
   if (command == NULL) {
-    g_autofree char *word = fw_cli_printable (argv[1]);
+    g_autofree char *word = fw_cli_printable (name);
     fprintf (stderr, "framewright-cli: unknown command “%s”; see framewright-cli --help\n", word);
     return FW_EXIT_USAGE;
   }
-  return finish (run_command (command, argv + 2));
+  return finish (help ? tell_help (command) : run_command (command, argv + 2));
 }

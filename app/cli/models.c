@@ -5,6 +5,7 @@
 #include "app/cli/print.h"
 #include "engine/exec/device.h"
 #include "engine/job/sha256.h"
+#include "engine/media/encoder.h"
 #include "engine/model/cards.h"
 
 #include <stdio.h>
@@ -226,6 +227,32 @@ verify (const Values *values, GError **error)
   return TRUE;
 }
 
+/* The ways of encoding, in order of preference. That they cannot be asked for is told in their place. */
+static void
+tell_encoders (const Values *values)
+{
+  g_autoptr (GError) fault = NULL;
+  g_autoptr (GPtrArray) encoders = fw_media_encoders (NULL, &fault);
+  if (encoders == NULL && !values->json)
+    print_line ("encoders", fault->message);
+  for (guint i = 0; encoders != NULL && i < encoders->len; i++) {
+    const FwMediaEncoder *encoder = encoders->pdata[i];
+    const char *format = fw_media_format_ending (encoder->format) + 1;
+    if (!values->json && encoder->found)
+      printf ("%s  %s\n", format, encoder->element);
+    else if (!values->json)
+      printf ("%s  %s is not installed; it takes the package %s\n", format, encoder->element, encoder->package);
+    if (!values->json)
+      continue;
+    g_autoptr (JsonBuilder) builder = object_new ();
+    fw_cli_json_text (builder, "encoder", encoder->element);
+    fw_cli_json_text (builder, "format", format);
+    fw_cli_json_truth (builder, "found", encoder->found);
+    fw_cli_json_text (builder, "package", encoder->package);
+    object_print (builder);
+  }
+}
+
 static gboolean
 devices (const Values *values, GError **error)
 {
@@ -235,6 +262,7 @@ devices (const Values *values, GError **error)
   gboolean bf16 = fw_device_preferred (device) == FW_DTYPE_BF16;
   if (!values->json) {
     printf ("cpu  path %s, %s preferred, %u processors\n", device->path->name, bf16 ? "bf16" : "fp32", g_get_num_processors ());
+    tell_encoders (values);
     return TRUE;
   }
   g_autoptr (JsonBuilder) builder = object_new ();
@@ -243,6 +271,7 @@ devices (const Values *values, GError **error)
   fw_cli_json_text (builder, "precision", bf16 ? "bf16" : "fp32");
   fw_cli_json_integer (builder, "processors", g_get_num_processors ());
   object_print (builder);
+  tell_encoders (values);
   return TRUE;
 }
 

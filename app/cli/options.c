@@ -259,5 +259,7 @@ fw_options_help (const FwCommand *command)
       g_string_append_printf (text, " [%s]", option->fallback);
     g_string_append_c (text, '\n');
   }
+  if (command->explain != NULL)
+    command->explain (text);
   return g_string_free (text, FALSE);
 }

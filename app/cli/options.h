@@ -39,6 +39,7 @@ typedef struct {
   const void *defaults;     /* its starting content, without owned text; NULL = zeros */
   gsize positionals_offset; /* of a char ** in the struct that takes the words that are no options */
   guint positionals_minimum, positionals_maximum;
+  void (*explain) (GString *help); /* adds what --help says behind the options; NULL = nothing */
   int (*run) (gpointer values);
 } FwCommand;
 

@@ -10,6 +10,13 @@ exits "--help names the commands" 0 "^  generate " "$CLI" --help
 for command in generate train models inspect bench; do
   exits "$command --help" 0 "^Usage: framewright-cli $command " "$CLI" $command --help
 done
+"$CLI" help >stdout && "$CLI" --help >stderr
+check "help is a command, too" cmp stdout stderr
+"$CLI" help train >stdout && "$CLI" train --help >stderr
+check "also for another one" cmp stdout stderr
+exits "help for what is no command" 2 'unknown command “paint”' "$CLI" help paint
+exits "generate --help names the samplers" 0 '^Samplers: .*dpm-solver' "$CLI" generate --help
+exits "bench --help names the suites" 0 '^  train-step +forward and backward' "$CLI" bench --help
 "$CLI" >stdout 2>stderr
 check "no command: code 2" test $? -eq 2
 check "no command: help on stderr alone" test -s stderr -a ! -s stdout
@@ -27,6 +34,12 @@ says () { # NAME LINE COMMAND...: succeeds, and prints a line that matches
 "$BUILD/tests/random-model" model
 says "models devices tells the path" '^cpu  path (avx2|avx512|amx|ref), ' "$CLI" models devices
 says "and the one that is forced" '^cpu  path ref, fp32' env FRAMEWRIGHT_CPU=ref "$CLI" models devices
+says "models devices tells the encoders" '^(mp4|webm|mkv)  [a-z0-9_]+( is not installed; it takes the package gstreamer1.0-[a-z]+)?$' "$CLI" models devices
+says "and what they lack" '^mp4  x264enc is not installed; it takes the package gstreamer1.0-plugins-ugly$' \
+  env GST_PLUGIN_SYSTEM_PATH_1_0="$SCRATCH" GST_PLUGIN_PATH_1_0="$SCRATCH" GST_REGISTRY_1_0="$SCRATCH/registry" "$CLI" models devices
+says "also as JSON" '^\{"encoder":"x264enc","format":"mp4","found":(true|false),"package":"gstreamer1.0-plugins-[a-z]+"\}$' \
+  "$CLI" models devices --json
+says "or that nobody can be asked" '^encoders +Cannot' env FRAMEWRIGHT_MEDIA="$SCRATCH/none" "$CLI" models devices
 exits "but not one that no processor has" 1 "FRAMEWRIGHT_CPU" env FRAMEWRIGHT_CPU=mmx "$CLI" models devices
 mkdir -p data/models
 cp -r model data/models/mine
@@ -177,8 +190,14 @@ lacks sdvae/sd_layout/weights decoder.up_blocks.1.resnets.2.conv1.weight
 lacks sdvae/namings/weights_ldm_names decoder.up.0.block.1.norm2.bias
 says "which --json says too" '"safe":true,"complete":false,"lacking":"decoder.up.0.block.1.norm2.bias"' "$CLI" inspect --json lacking.safetensors
 says "a checkpoint in shards" '^Layout +.*2 shards' "$CLI" inspect "$golden/t5/sharded/st"
-says "bench times a network" '^\{"bench": ?"t5"' \
-  "$CLI" bench t5 --runs 1 --precision fp32
+says "bench times a network" '^\{"bench":"t5",.*"median_s":' "$CLI" bench t5 --runs 2 --precision fp32 --json
+check "which it prepares first" test "$(sed -n 's/.*"phase":"\([a-z0-9]*\)".*/\1/p' stdout | uniq | tr '\n' ' ')" = "prepare t5 "
+check "in runs that are told" grep -q '"step":1,"steps":2' stdout
+field () { # NAME: its value in the suite's line
+  sed -n "s/^{\"bench\".*\"$1\":\([0-9]*\).*/\1/p" stdout
+}
+check "and with the memory that it took" test "$(field peak_bytes)" -gt "$(field weight_bytes)" -a \
+  "$(field peak_bytes)" -lt $(($(field weight_bytes) + $(field plan_bytes) + 25000000))
 exits "bench of nothing" 2 "nothing" "$CLI" bench nothing
 
 for file in "$golden"/pth/hostile/*.pth "$golden"/safetensors/hostile/*.safetensors; do
