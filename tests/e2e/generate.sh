@@ -117,9 +117,18 @@ PY
 
 # The lean way must make the same clip: the batch of guidance row by row, one frame at a time.
 forecast=$(grep -o '"forecast_bytes":[0-9]*' events | tail -n 1 | cut -d : -f 2)
-check "a smaller budget" generate --prompt "$prompt" --seed 5 --output lean --memory $((forecast - 1))
-check "makes the same clip" same first lean
-exits "a budget that is too small is refused" 1 'may be used: ' "$CLI" generate --model model --prompt x --output never.mp4 --memory 2M
+exits "a budget that is too small is refused with what the leanest way takes" 1 'needs [0-9]+.MiB, but 1.0.MiB may be used: even the smallest' \
+  "$CLI" generate --model model --prompt "$prompt" --output never.mp4 --memory 1M
+leanest=$(($(grep -oE 'needs [0-9]+' stderr | head -n 1 | tr -dc 0-9) << 20))
+check "which is less than what was planned" test "$leanest" -lt "$forecast"
+for budget in $((forecast - 1)) "$leanest"; do
+  check "a budget of $budget bytes" generate --prompt "$prompt" --seed 5 --output "lean-$budget" --memory "$budget" --json
+  peak=$(grep -o '"peak_bytes":[0-9]*' out | cut -d : -f 2 | sort -n | tail -n 1)
+  check "is kept ($peak)" test "${peak:-0}" -gt 0 -a "$peak" -le "$budget"
+  check "makes the same clip" same first "lean-$budget"
+done
+exits "a budget below that is refused" 1 'may be used: ' \
+  "$CLI" generate --model model --prompt "$prompt" --output never.mp4 --memory $((leanest - (1 << 20)))
 exits "a clip that is too large is told what would fit" 1 '(--frames [0-9]+ or --size|--size) [0-9]+x[0-9]+ would fit' \
   "$CLI" generate --model model --prompt x --output never.mp4 --memory 60M --size 512x512 --frames 64
 size=$(grep -oE -- '--size [0-9]+x[0-9]+' stderr)
