@@ -87,22 +87,24 @@ gboolean
 golden_compare_doubles (GoldenCase *golden, const char *name, const double *got, const double *want, gsize count, double atol,
                         double rtol)
 {
-  double worst = 0, largest = 0;
+  double worst = 0, largest = 0, used = 0;
   gboolean passed = TRUE;
   for (gsize i = 0; i < count; i++) {
     double difference = fabs (got[i] - want[i]);
     if (!isfinite (want[i])) {
       passed &= got[i] == want[i] || (isnan (got[i]) && isnan (want[i]));
     } else {
-      passed &= difference <= atol + rtol * fabs (want[i]);
+      double allowed = atol + rtol * fabs (want[i]);
+      passed &= difference <= allowed;
+      used = MAX (used, difference > 0 ? difference / allowed : 0);
       worst = isnan (difference) || difference > worst ? difference : worst;
       largest = MAX (largest, fabs (want[i]));
     }
   }
   golden->compared++;
   golden->failed += !passed;
-  g_print ("  %s %-44s max abs %.3e  relative %.3e\n", passed ? "ok  " : "FAIL", name, worst,
-           largest > 0 ? worst / largest : worst);
+  g_print ("  %s %-44s max abs %.3e  relative %.3e  (atol %g, rtol %g; %.3g of what is allowed)\n", passed ? "ok  " : "FAIL", name,
+           worst, largest > 0 ? worst / largest : worst, atol, rtol, used);
   return passed;
 }
 

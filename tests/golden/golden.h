@@ -26,7 +26,7 @@ double *golden_doubles (GoldenCase *golden, const char *name, FwTensor *shape);
 gint64 *golden_integers (GoldenCase *golden, const char *name, FwTensor *shape);
 /* Numbers of case.json by dotted path ("tolerance.atol"), with a default. */
 double golden_number (GoldenCase *golden, const char *path, double otherwise);
-/* Prints one line (name, max abs, max relative to the expected maximum) and counts a failure where any
+/* Prints one line (name, max abs, max relative to the expected maximum, tolerance) and counts a failure where any
  * |got - want| > atol + rtol*|want| or got is not finite where want is. Returns whether it passed. */
 gboolean golden_compare (GoldenCase *golden, const char *name, const float *got, const float *want, gsize count, double atol,
                          double rtol);
