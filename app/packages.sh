@@ -3,7 +3,7 @@
 # to the top folder; everything said goes to stderr.
 
 # libprotobuf-dev: what libsentencepiece-dev wants of it, Ubuntu 24.04's does not say.
-build_packages=(gcc g++ meson ninja-build pkg-config gettext zlib1g-dev libglib2.0-dev libjson-glib-dev libsentencepiece-dev
+build_packages=(gcc g++ meson ninja-build pkg-config zlib1g-dev libglib2.0-dev libjson-glib-dev libsentencepiece-dev
   libprotobuf-dev libseccomp-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav)
 test_packages=(clang libclang-rt-dev qemu-user git)

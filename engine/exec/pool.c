@@ -5,12 +5,12 @@
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "engine/memory/cgroup.h"
 #include "kernels/cpu/cpu.h"
 
 /* Long enough to bridge the gap between two ops, short enough not to burn a core between two steps. */
@@ -124,25 +124,12 @@ pool_run (FwParallel *parallel, int64_t count, int64_t grain, void (*body) (void
   pthread_mutex_unlock (&pool->mutex);
 }
 
-/* The CPU quota of the innermost cgroup (v2), rounded up; 0 if there is none. */
-static int
-cgroup_cores (void)
-{
-  double quota = 0, period = 0;
-  FILE *file = fopen ("/sys/fs/cgroup/cpu.max", "re");
-  if (file == NULL)
-    return 0;
-  int fields = fscanf (file, "%lf %lf", &quota, &period);
-  fclose (file);
-  return fields == 2 && period > 0 ? (int) ceil (quota / period) : 0;
-}
-
 int
 fw_pool_cores (void)
 {
   cpu_set_t set;
-  int cores = sched_getaffinity (0, sizeof set, &set) == 0 ? CPU_COUNT (&set) : 1, quota = cgroup_cores ();
-  return quota > 0 ? MIN (cores, quota) : MAX (cores, 1);
+  int cores = sched_getaffinity (0, sizeof set, &set) == 0 ? CPU_COUNT (&set) : 1;
+  return (int) CLAMP (ceil (fw_cgroup_cores ("/")), 1, MAX (cores, 1));
 }
 
 FwPool *

@@ -8,7 +8,7 @@
 /* A pool starts with its FwParallel, so that it can be lent to kernels. The calling thread is worker 0. */
 typedef struct _FwPool FwPool;
 
-/* @workers threads in all (the caller included); 0 = the cores this process may use (affinity and cgroup quota). */
+/* @workers threads in all (the caller included); 0 = the cores this process may use (affinity, and the quotas of its cgroups). */
 FwPool *fw_pool_new (int workers);
 void fw_pool_free (FwPool *pool);
 FwParallel *fw_pool_parallel (FwPool *pool);

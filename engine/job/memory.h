@@ -3,5 +3,5 @@
 #pragma once
 #include <glib.h>
 
-/* Bytes that can be had without swapping: what the machine has available, within the limit of the process's cgroup. */
+/* Bytes that can be had without swapping: what the machine has available, within the limits of the process's cgroups. */
 gint64 fw_memory_available (void);
