@@ -39,7 +39,8 @@ typedef struct {
 /* Both take @rgb as rows of width R, G, B bytes, @rgb_stride bytes apart, and give the value nearest to real arithmetic:
  * never further than half a step plus 0.00001 from it. Chroma is averaged over its footprint going down (1 2 1 across for left
  * siting, 1 1 otherwise) and interpolated linearly going up; borders repeat. Any thread, no failure.
- * Going down writes 8-bit layouts only. */
+ * Going down writes 8-bit layouts only. Down and up again leaves shading with edges and grain at 38.16 dB in I420 and NV12, and at
+ * 52.07 dB in Y444, where rounding alone counts (tests/unit/test-yuv.c measures both). */
 void fw_yuv_from_rgb (const FwYuvImage *yuv, const guint8 *rgb, gsize rgb_stride);
 void fw_yuv_to_rgb (const FwYuvImage *yuv, guint8 *rgb, gsize rgb_stride);
 

@@ -80,7 +80,7 @@ cancel () { # DELAY: sets took, the milliseconds between the signal and the end,
 }
 cancel 1.5
 check "a cancelled job ends with 130" test "$code" = 130
-check "soon after the signal ($took ms)" test "$took" -lt 500
+check "soon after the signal ($took ms)" test "$took" -lt 200
 check "leaves no clip" test ! -e cancelled
 check "says one line" test "$(grep -c '^framewright-cli: ' err)" = 1
 check "and can be continued" test "$(journals)" = 1

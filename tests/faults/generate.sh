@@ -58,7 +58,7 @@ broken "a vocabulary that is noise" 'spiece.model' dd if=/dev/urandom of=model/t
 nan () {
   dd if=/dev/zero bs=1 count=3000 status=none | tr '\0' '\377' | dd of=$weights bs=1 seek=$(($(stat -c %s $weights) - 3000)) conv=notrunc status=none
 }
-broken "weights that are not numbers" 'overflowed at|no number|NaN' nan
+broken "weights that are not numbers" 'overflowed at [a-z0-9_.]+ \([a-z_]+\)|“[a-z0-9_.]+” holds a number that is not finite' nan
 
 m=clean/model
 for number in 0 -1 -999999999999999999999 99999999999999999999 nan inf 1e3 4.5 0x10 '' ' 4'; do
