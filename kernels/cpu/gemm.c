@@ -12,13 +12,14 @@ enum {
   SPLIT_ROWS = 256,         /* the same where the depth is split and packing weighs more */
   SPLIT_COLUMNS = 256,
   SPLIT_DEPTH = 256,
-  TARGET_ITEMS = 16,        /* pieces of work wanted before the depth is split */
+  TARGET_ITEMS = 12,        /* pieces of work wanted before the depth is split */
   SEGMENT_DEPTH = 512,      /* no segment is shorter */
   SEGMENT_WORK = 1 << 30,   /* nor is one much more work than this */
   MOST_WORK = 1 << 28,      /* multiply-adds of one piece, twice as many of bf16: a few milliseconds */
   PACK_PANELS = 8,          /* panels packed at a time */
   MOST_REPACKINGS = 4,      /* a panel of B packed where it is used is packed anew for every block of rows */
   FETCH_TILES = 4,          /* after so many tiles a part of what comes next is fetched */
+  JOIN_FLOATS = 1 << 16,    /* numbers of segments added up at a time */
   CACHE_LINE = 64,
 };
 
@@ -71,12 +72,13 @@ fw_gemm_plan (FwGemm *gemm)
   gemm->segments = choose_segments (gemm);
   gemm->packed_ahead = gemm->row_blocks > MOST_REPACKINGS && !gemm->pack_b_in_place;
   gemm->panel_bytes = fw_panel_bytes (kernel, gemm->block_depth);
-  gemm->a_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * kernel->row_bytes;
+  gemm->a_bytes = gemm->a_row_bytes > 0 ? 0 : fw_round_up (gemm->block_rows, FW_ROW_PADDING) * kernel->row_bytes;
   gemm->c_stride = gemm->block_columns + 16;
   int64_t c_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * gemm->c_stride * 4;
   int64_t packed_bytes = gemm->packed_ahead ? gemm->batches * gemm->depth_blocks * gemm->panels * gemm->panel_bytes : 0;
   int64_t partial_bytes = gemm->segments > 1 ? gemm->segments * gemm->batches * gemm->rows * gemm->columns * 4 : 0;
-  gemm->worker_bytes = fw_round_up (gemm->a_bytes + c_bytes + (gemm->packed_ahead ? 0 : gemm->panel_bytes), CACHE_LINE);
+  int64_t panels_bytes = gemm->packed_ahead ? 0 : PACK_PANELS * gemm->panel_bytes;
+  gemm->worker_bytes = fw_round_up (gemm->a_bytes + c_bytes + panels_bytes, CACHE_LINE);
   gemm->packed = gemm->call->scratch;
   gemm->workers = fw_room_at (gemm->packed, fw_round_up (packed_bytes, CACHE_LINE));
   gemm->partial = fw_room_at (gemm->workers, gemm->worker_bytes * gemm->call->parallel->workers);
@@ -193,30 +195,58 @@ fetch (const FwGemm *gemm, const Coming *coming, int64_t part, int64_t parts)
     gemm->fetch (gemm, piece->batch, &block, part, parts);
 }
 
-/* One depth block of one piece, whose rows lie packed at @a. */
+/* Rows [row, row + rows) of C by one panel, of a block of A that begins at @a. */
 static void
-multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, const Coming *coming, int64_t padded, const char *a,
-                      float *c, char *room, bool accumulate)
+multiply_tile (const FwGemm *gemm, int64_t row, int64_t rows, int64_t columns, int64_t depth, const char *a, const char *panel,
+               float *c, bool accumulate)
 {
+  const FwMicroKernel *kernel = gemm->kernel;
+  const FwMicroPart whole = { 0, depth };
+  if (gemm->a_row_bytes > 0)
+    kernel->run_parts ((int) rows, (int) columns, &whole, 1, a + row * gemm->a_row_bytes, gemm->a_row_bytes, panel,
+                       c + row * gemm->c_stride, gemm->c_stride, accumulate);
+  else
+    kernel->run ((int) rows, (int) columns, depth, a + row * kernel->row_bytes, panel, c + row * gemm->c_stride,
+                 gemm->c_stride, accumulate);
+}
+
+/* One depth block of one piece, whose rows of A lie at @a. Panels not packed ahead are packed in @room, some at a time. */
+static void
+multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, const Coming *coming, const char *a, float *c,
+                      char *room, bool accumulate)
+{
+  int64_t depth = depth_of_block (gemm, block), padded = fw_round_up (depth, gemm->kernel->step);
   const FwMicroKernel *kernel = gemm->kernel;
   int64_t panels = fw_ceil_div (piece->columns, kernel->columns), tiles = fw_ceil_div (piece->rows, kernel->rows);
   int64_t fetches = fw_ceil_div (tiles, FETCH_TILES);
   for (int64_t i = 0; i < panels; i++) {
     int64_t column = i * kernel->columns, width = FW_MIN (kernel->columns, piece->columns - column);
-    char *panel = room;
+    char *panel = room + i % PACK_PANELS * gemm->panel_bytes;
     if (gemm->packed_ahead)
       panel = panel_at (gemm, piece->batch, block, piece->column / kernel->columns + i);
-    else
-      gemm->pack_b (gemm, piece->batch, piece->column + column, width, block * gemm->block_depth, depth_of_block (gemm, block),
-                    padded, gemm->block_depth, panel);
+    else if (i % PACK_PANELS == 0)
+      gemm->pack_b (gemm, piece->batch, piece->column + column, FW_MIN (PACK_PANELS * kernel->columns, piece->columns - column),
+                    block * gemm->block_depth, depth, padded, gemm->block_depth, panel);
     for (int64_t tile = 0; tile < tiles; tile++) {
       int64_t row = tile_row (kernel, piece->rows, tile, tiles), past = tile_row (kernel, piece->rows, tile + 1, tiles);
       if (tile % FETCH_TILES == 0)
         fetch (gemm, coming, i * fetches + tile / FETCH_TILES, panels * fetches);
-      kernel->run ((int) (past - row), (int) width, padded, a + row * kernel->row_bytes, panel,
-                   c + row * gemm->c_stride + column, gemm->c_stride, accumulate);
+      multiply_tile (gemm, row, past - row, width, padded, a, panel, c + column, accumulate);
     }
   }
+}
+
+/* The rows of A of depth block @block of a piece: where they lie, or packed in @room. */
+static const char *
+rows_of_block (const FwGemm *gemm, const Piece *piece, int64_t block, char *room)
+{
+  int64_t start = block * gemm->block_depth, depth = depth_of_block (gemm, block);
+  if (gemm->a_row_bytes > 0)
+    return (const char *) gemm->call->in[0].data + piece->row * gemm->a_row_bytes + start * 4 / gemm->kernel->unit;
+  gemm->pack_a (gemm, piece->batch, piece->row, piece->rows, start, depth, fw_round_up (depth, gemm->kernel->step), room);
+  if (gemm->see_a && piece->column == 0)
+    gemm->see_a (gemm, piece->batch, piece->segment, piece->row, piece->rows, start, depth);
+  return room;
 }
 
 static void
@@ -235,7 +265,7 @@ multiply_range (void *context, int64_t begin, int64_t end, int worker)
   const FwMicroKernel *kernel = gemm->kernel;
   char *a = gemm->workers + worker * gemm->worker_bytes;
   float *c = (float *) (void *) (a + gemm->a_bytes);
-  char *panel = gemm->packed_ahead ? NULL : a + gemm->worker_bytes - gemm->panel_bytes;
+  char *panels = gemm->packed_ahead ? a : a + gemm->worker_bytes - PACK_PANELS * gemm->panel_bytes;
   if (kernel->begin)
     kernel->begin ();
   for (int64_t item = begin; item < end; item++) {
@@ -243,11 +273,8 @@ multiply_range (void *context, int64_t begin, int64_t end, int worker)
     int64_t first = first_block (gemm, piece.segment), past = first_block (gemm, piece.segment + 1);
     for (int64_t block = first; block < past; block++) {
       Coming coming = coming_after (gemm, item, &piece, block, past);
-      int64_t depth = depth_of_block (gemm, block), padded = fw_round_up (depth, kernel->step);
-      gemm->pack_a (gemm, piece.batch, piece.row, piece.rows, block * gemm->block_depth, depth, padded, a);
-      if (gemm->see_a && piece.column == 0)
-        gemm->see_a (gemm, piece.batch, piece.segment, piece.row, piece.rows, block * gemm->block_depth, depth);
-      multiply_depth_block (gemm, &piece, block, &coming, padded, a, c, panel, block > first);
+      const char *rows = rows_of_block (gemm, &piece, block, a);
+      multiply_depth_block (gemm, &piece, block, &coming, rows, c, panels, block > first);
     }
     if (gemm->segments == 1)
       gemm->finish (gemm, piece.batch, piece.row, piece.rows, piece.column, piece.columns, c, gemm->c_stride);
@@ -282,5 +309,6 @@ fw_gemm_run (FwGemm *gemm)
   int64_t work = gemm->block_rows * gemm->block_columns * FW_MAX (1, gemm->depth);
   parallel->run (parallel, count_pieces (gemm), FW_MAX (1, (1 << 23) / work), multiply_range, gemm);
   if (gemm->segments > 1)
-    parallel->run (parallel, gemm->batches * gemm->rows, FW_MAX (1, (1 << 16) / gemm->columns), join_range, gemm);
+    parallel->run (parallel, gemm->batches * gemm->rows, FW_MAX (1, JOIN_FLOATS / (gemm->segments * gemm->columns)),
+                   join_range, gemm);
 }

@@ -14,6 +14,7 @@ typedef struct FwGemm {
   int64_t batches, rows, columns, depth;
   bool split_depth;     /* few rows and columns, much depth: cut the depth into segments too */
   bool pack_b_in_place; /* never hold all of B packed: it is larger than the tensor it is read from */
+  int64_t a_row_bytes;  /* A lies in in[0] as microkernels read it, its rows so far apart; 0 if it must be packed */
   const void *operands; /* for the callbacks */
   /* Packs rows [first, first + count) of A (columns of B) over depth [start, start + depth), filled up with zeros to
    * @padded. */

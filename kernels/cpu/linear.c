@@ -177,6 +177,25 @@ linear_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int
       finish_elements (gemm->call, linear, &cursor, column + start, FW_MIN (columns - start, FW_RUN), c + start);
 }
 
+/* How far apart the rows of x are if microkernels can read them where they lie, else 0. Rows a multiple of CROWDED_BYTES
+ * apart would share one set of the first-level cache. */
+static int64_t
+readable_in_place (const FwGemm *gemm, const FwRows *rows)
+{
+  enum { CROWDED_BYTES = 4096 };
+  const FwMicroKernel *kernel = gemm->kernel;
+  const FwTensor *x = &gemm->call->in[0];
+  const int64_t *stride = rows->stride[X];
+  if (kernel->run_parts == NULL || x->dtype != (kernel->bf16 ? FW_DTYPE_BF16 : FW_DTYPE_F32)
+      || gemm->depth % kernel->step != 0 || rows->rank == 0)
+    return 0;
+  for (int axis = 0; axis + 1 < rows->rank; axis++)
+    if (stride[axis] != stride[axis + 1] * rows->dim[axis + 1])
+      return 0;
+  int64_t bytes = stride[rows->rank - 1] * (int64_t) fw_dtype_size (x->dtype);
+  return bytes % CROWDED_BYTES != 0 ? bytes : 0;
+}
+
 static size_t
 plan_linear (FwGemm *gemm, Linear *linear, const FwKernelCall *call)
 {
@@ -187,6 +206,7 @@ plan_linear (FwGemm *gemm, Linear *linear, const FwKernelCall *call)
   *gemm = (FwGemm) { .call = call, .kernel = fw_micro_for (x->dtype), .batches = 1, .rows = linear->rows.rows,
                      .columns = y->dim[y->rank - 1], .depth = x->dim[x->rank - 1], .operands = linear,
                      .fetch = linear_fetch, .pack_a = linear_pack_a, .pack_b = linear_pack_b, .finish = linear_finish };
+  gemm->a_row_bytes = readable_in_place (gemm, &linear->rows);
   return fw_gemm_plan (gemm);
 }
 
