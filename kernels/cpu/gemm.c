@@ -72,7 +72,10 @@ fw_gemm_plan (FwGemm *gemm)
   gemm->segments = choose_segments (gemm);
   gemm->packed_ahead = gemm->row_blocks > MOST_REPACKINGS && !gemm->pack_b_in_place;
   gemm->panel_bytes = fw_panel_bytes (kernel, gemm->block_depth);
-  gemm->a_bytes = gemm->a_row_bytes > 0 ? 0 : fw_round_up (gemm->block_rows, FW_ROW_PADDING) * kernel->row_bytes;
+  gemm->a_unit_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * 4 + CACHE_LINE;
+  gemm->a_bytes = gemm->a_row_bytes > 0 ? 0
+                  : gemm->a_across      ? gemm->block_depth / kernel->unit * gemm->a_unit_bytes
+                                        : fw_round_up (gemm->block_rows, FW_ROW_PADDING) * kernel->row_bytes;
   gemm->c_stride = gemm->block_columns + 16;
   int64_t c_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * gemm->c_stride * 4;
   int64_t packed_bytes = gemm->packed_ahead ? gemm->batches * gemm->depth_blocks * gemm->panels * gemm->panel_bytes : 0;
@@ -205,6 +208,9 @@ multiply_tile (const FwGemm *gemm, int64_t row, int64_t rows, int64_t columns, i
   if (gemm->a_row_bytes > 0)
     kernel->run_parts ((int) rows, (int) columns, &whole, 1, a + row * gemm->a_row_bytes, gemm->a_row_bytes, panel,
                        c + row * gemm->c_stride, gemm->c_stride, accumulate);
+  else if (gemm->a_across)
+    kernel->run_across ((int) rows, (int) columns, depth, a + row * 4, gemm->a_unit_bytes, panel, c + row * gemm->c_stride,
+                        gemm->c_stride, accumulate);
   else
     kernel->run ((int) rows, (int) columns, depth, a + row * kernel->row_bytes, panel, c + row * gemm->c_stride,
                  gemm->c_stride, accumulate);

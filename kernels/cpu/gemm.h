@@ -15,6 +15,7 @@ typedef struct FwGemm {
   bool split_depth;     /* few rows and columns, much depth: cut the depth into segments too */
   bool pack_b_in_place; /* never hold all of B packed: it is larger than the tensor it is read from */
   int64_t a_row_bytes;  /* A lies in in[0] as microkernels read it, its rows so far apart; 0 if it must be packed */
+  bool a_across;        /* pack_a leaves the units of all rows side by side, a_unit_bytes from one unit of a row to its next */
   const void *operands; /* for the callbacks */
   /* Packs rows [first, first + count) of A (columns of B) over depth [start, start + depth), filled up with zeros to
    * @padded. */
@@ -37,7 +38,7 @@ typedef struct FwGemm {
   int64_t depth_blocks, block_depth;      /* the depth in blocks that one panel holds */
   int64_t segments;                       /* of whole depth blocks, when the depth is split */
   bool packed_ahead;                      /* B is packed whole before the products begin */
-  int64_t panels, panel_bytes, a_bytes, c_stride, worker_bytes;
+  int64_t panels, panel_bytes, a_unit_bytes, a_bytes, c_stride, worker_bytes;
   char *packed, *workers;
   float *partial;                         /* [segments][batches][rows][columns] when segments > 1 */
 } FwGemm;

@@ -241,7 +241,13 @@ grad_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, in
   const GradWeight *grad = gemm->operands;
   int64_t offset[FW_MAX_BLOCK_DEPTH];
   FwLines lines = row_lines (&grad->rows, DY, &gemm->call->in[1], start, depth, offset);
-  fw_pack_rows_across (gemm->kernel, to, &lines, first, count, depth, padded);
+  if (gemm->a_across) {
+    FwMicroKernel wide = *gemm->kernel; /* whose one panel is as wide as the block */
+    wide.columns = (int) (gemm->a_unit_bytes / 4);
+    fw_pack_columns_across (&wide, to, padded, &lines, first, count, depth, padded);
+  } else {
+    fw_pack_rows_across (gemm->kernel, to, &lines, first, count, depth, padded);
+  }
 }
 
 /* The column sums of dy are taken while the block is in the cache, some columns at a time down the whole block. */
@@ -321,6 +327,7 @@ plan_grad (FwGemm *gemm, GradWeight *grad, const FwKernelCall *call)
   *gemm = (FwGemm) { .call = call, .kernel = fw_micro_for (bf16 ? FW_DTYPE_BF16 : FW_DTYPE_F32), .batches = 1,
                      .rows = dy->dim[dy->rank - 1], .columns = x->dim[x->rank - 1], .depth = grad->rows.rows, .split_depth = true,
                      .operands = grad, .fetch = grad_fetch, .pack_a = grad_pack_a, .pack_b = grad_pack_b, .finish = grad_finish };
+  gemm->a_across = gemm->kernel->run_across != NULL;
   size_t bytes = (size_t) fw_round_up ((int64_t) fw_gemm_plan (gemm), 64);
   grad->bias_sums = fw_room_at (call->scratch, bytes);
   return bytes + (size_t) (FW_MAX (1, gemm->segments) * gemm->rows) * sizeof (float);

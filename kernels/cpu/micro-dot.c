@@ -8,11 +8,11 @@
 #define EACH_ROW_COUNT(X) X (1) X (2) X (3) X (4) X (5) X (6) X (7) X (8) X (9) X (10) X (11) X (12) X (13) X (14)
 enum { VECTORS = 2, COLUMNS = VECTORS * VEC, DEPTH = 512, ROW_BYTES = DEPTH * 2 + 64 };
 
-/* Rows of A begin @row_bytes apart. Every third has a pointer of its own: more would not fit in registers, and the others
- * are one and two steps from it. */
+/* Rows of A begin @row_bytes apart, and units of a row @unit_bytes. Every third row has a pointer of its own: more would not
+ * fit in registers, and the others are one and two steps from it. */
 static FW_ALWAYS_INLINE void
 multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes,
-          const char *b, float *c, int64_t c_stride, bool accumulate)
+          int64_t unit_bytes, const char *b, float *c, int64_t c_stride, bool accumulate)
 {
   FwVec sum[ROWS][VECTORS];
   FW_UNROLL
@@ -40,7 +40,7 @@ multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n
       }
       FW_UNROLL
       for (int i = 0; i < (rows + 2) / 3; i++)
-        row[i] += 4;
+        row[i] += unit_bytes;
     }
   }
   FW_UNROLL
@@ -54,10 +54,13 @@ multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n
 #define DEFINE_TILE(count, vectors) \
   static void tile_##count##_##vectors (int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, \
                                         bool accumulate) \
-  { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, ROW_BYTES, b, c, c_stride, accumulate); } \
+  { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, ROW_BYTES, 4, b, c, c_stride, accumulate); } \
   static void parts_##count##_##vectors (const FwMicroPart *parts, int64_t n_parts, const char *a, \
                                          int64_t row_bytes, const char *b, float *c, int64_t c_stride, bool accumulate) \
-  { multiply (count, vectors, parts, n_parts, a, row_bytes, b, c, c_stride, accumulate); }
+  { multiply (count, vectors, parts, n_parts, a, row_bytes, 4, b, c, c_stride, accumulate); } \
+  static void across_##count##_##vectors (int64_t depth, const char *a, int64_t unit_bytes, const char *b, float *c, \
+                                          int64_t c_stride, bool accumulate) \
+  { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, 4, unit_bytes, b, c, c_stride, accumulate); }
 #define DEFINE_TILES(count) DEFINE_TILE (count, 1) DEFINE_TILE (count, 2)
 EACH_ROW_COUNT (DEFINE_TILES)
 
@@ -70,6 +73,11 @@ static void (*const tiles[ROWS][VECTORS]) (int64_t, const char *, const char *, 
 static void (*const tiles_of_parts[ROWS][VECTORS]) (const FwMicroPart *, int64_t, const char *, int64_t, const char *,
                                                     float *, int64_t, bool) = {
   EACH_ROW_COUNT (PARTS_ROW)
+};
+
+#define ACROSS_ROW(count) { across_##count##_1, across_##count##_2 },
+static void (*const tiles_across[ROWS][VECTORS]) (int64_t, const char *, int64_t, const char *, float *, int64_t, bool) = {
+  EACH_ROW_COUNT (ACROSS_ROW)
 };
 
 static void
@@ -85,7 +93,14 @@ run_parts (int rows, int columns, const FwMicroPart *parts, int64_t n_parts, con
   tiles_of_parts[rows - 1][(columns - 1) / VEC] (parts, n_parts, a, row_bytes, b, c, c_stride, accumulate);
 }
 
+static void
+run_across (int rows, int columns, int64_t depth, const char *a, int64_t unit_bytes, const char *b, float *c, int64_t c_stride,
+            bool accumulate)
+{
+  tiles_across[rows - 1][(columns - 1) / VEC] (depth, a, unit_bytes, b, c, c_stride, accumulate);
+}
+
 const FwMicroKernel fw_micro_bf16 = {
   .bf16 = true, .rows = ROWS, .columns = COLUMNS, .row_step = 1, .depth = DEPTH, .unit = 2, .step = 2,
-  .row_bytes = ROW_BYTES, .run = run, .run_parts = run_parts,
+  .row_bytes = ROW_BYTES, .run = run, .run_parts = run_parts, .run_across = run_across,
 };

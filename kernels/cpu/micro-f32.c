@@ -12,11 +12,11 @@
 #endif
 enum { VECTORS = 2, COLUMNS = VECTORS * VEC, DEPTH = 256, ROW_BYTES = DEPTH * 4 + 64 };
 
-/* Rows of A begin @row_bytes apart. Every third has a pointer of its own: more would not fit in registers, and the others
- * are one and two steps from it. */
+/* Rows of A begin @row_bytes apart, and units of a row @unit_bytes. Every third row has a pointer of its own: more would not
+ * fit in registers, and the others are one and two steps from it. */
 static FW_ALWAYS_INLINE void
 multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes,
-          const float *b, float *c, int64_t c_stride, bool accumulate)
+          int64_t unit_bytes, const float *b, float *c, int64_t c_stride, bool accumulate)
 {
   FwVec sum[ROWS][VECTORS];
   FW_UNROLL
@@ -44,7 +44,7 @@ multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n
       }
       FW_UNROLL
       for (int i = 0; i < (rows + 2) / 3; i++)
-        row[i] += 4;
+        row[i] += unit_bytes;
     }
   }
   FW_UNROLL
@@ -58,10 +58,13 @@ multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n
 #define DEFINE_TILE(count, vectors) \
   static void tile_##count##_##vectors (int64_t depth, const char *a, const float *b, float *c, int64_t c_stride, \
                                         bool accumulate) \
-  { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, ROW_BYTES, b, c, c_stride, accumulate); } \
+  { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, ROW_BYTES, 4, b, c, c_stride, accumulate); } \
   static void parts_##count##_##vectors (const FwMicroPart *parts, int64_t n_parts, const char *a, \
                                          int64_t row_bytes, const float *b, float *c, int64_t c_stride, bool accumulate) \
-  { multiply (count, vectors, parts, n_parts, a, row_bytes, b, c, c_stride, accumulate); }
+  { multiply (count, vectors, parts, n_parts, a, row_bytes, 4, b, c, c_stride, accumulate); } \
+  static void across_##count##_##vectors (int64_t depth, const char *a, int64_t unit_bytes, const float *b, float *c, \
+                                          int64_t c_stride, bool accumulate) \
+  { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, 4, unit_bytes, b, c, c_stride, accumulate); }
 #define DEFINE_TILES(count) DEFINE_TILE (count, 1) DEFINE_TILE (count, 2)
 EACH_ROW_COUNT (DEFINE_TILES)
 
@@ -74,6 +77,11 @@ static void (*const tiles[ROWS][VECTORS]) (int64_t, const char *, const float *,
 static void (*const tiles_of_parts[ROWS][VECTORS]) (const FwMicroPart *, int64_t, const char *, int64_t, const float *,
                                                     float *, int64_t, bool) = {
   EACH_ROW_COUNT (PARTS_ROW)
+};
+
+#define ACROSS_ROW(count) { across_##count##_1, across_##count##_2 },
+static void (*const tiles_across[ROWS][VECTORS]) (int64_t, const char *, int64_t, const float *, float *, int64_t, bool) = {
+  EACH_ROW_COUNT (ACROSS_ROW)
 };
 
 static void
@@ -90,7 +98,14 @@ run_parts (int rows, int columns, const FwMicroPart *parts, int64_t n_parts, con
                                                  accumulate);
 }
 
+static void
+run_across (int rows, int columns, int64_t depth, const char *a, int64_t unit_bytes, const char *b, float *c, int64_t c_stride,
+            bool accumulate)
+{
+  tiles_across[rows - 1][(columns - 1) / VEC] (depth, a, unit_bytes, (const float *) (const void *) b, c, c_stride, accumulate);
+}
+
 const FwMicroKernel fw_micro_f32 = {
   .rows = ROWS, .columns = COLUMNS, .row_step = 1, .depth = DEPTH, .unit = 1, .step = 1, .row_bytes = ROW_BYTES,
-  .run = run, .run_parts = run_parts,
+  .run = run, .run_parts = run_parts, .run_across = run_across,
 };

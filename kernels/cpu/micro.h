@@ -25,6 +25,10 @@ typedef struct {
    * after another. NULL where it does not exist. */
   void (*run_parts) (int rows, int columns, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes,
                      const char *b, float *c, int64_t c_stride, bool accumulate);
+  /* The same where A is kept the other way: the units of all rows side by side, @unit_bytes from one unit of a row to its
+   * next. NULL where it does not exist. */
+  void (*run_across) (int rows, int columns, int64_t depth, const char *a, int64_t unit_bytes, const char *b, float *c,
+                      int64_t c_stride, bool accumulate);
   /* Around a series of runs in one thread; NULL where the processor needs nothing of the kind. */
   void (*begin) (void);
   void (*end) (void);
