@@ -9,11 +9,13 @@ enum { FW_MAX_INPUTS = 10, FW_MAX_OUTPUTS = 6 };
 /* A loop over [0, count) lent by the engine. run() calls body(context, begin, end, worker) for disjoint ranges of at most
  * @grain items that cover everything, on workers 0..workers-1, and returns when all are done; ranges are handed out in any
  * order, so a body must write only what its items own. After a cancel, remaining ranges are skipped and the output is
- * undefined. @grain is chosen by the kernel so that one range takes well under 20 ms. */
+ * undefined. @grain is chosen by the kernel so that one range takes well under 20 ms; a body whose single item may take longer
+ * asks stopped(), where that is not NULL, whether a cancel came meanwhile, and may then return. Any worker may ask. */
 typedef struct FwParallel {
   int workers;
   void (*run) (struct FwParallel *parallel, int64_t count, int64_t grain,
                void (*body) (void *context, int64_t begin, int64_t end, int worker), void *context);
+  bool (*stopped) (const struct FwParallel *parallel);
 } FwParallel;
 
 /* One call of one op. An absent optional input, and an output nobody reads, has data == NULL and rank == -1 (inputs) or

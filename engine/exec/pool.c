@@ -46,11 +46,18 @@ relax (void)
 #endif
 }
 
+static bool
+pool_stopped (const FwParallel *parallel)
+{
+  const FwPool *pool = (const FwPool *) parallel;
+  return pool->cancel != NULL && atomic_load_explicit (pool->cancel, memory_order_relaxed);
+}
+
 static void
 take_ranges (FwPool *pool, int worker)
 {
   for (;;) {
-    if (pool->cancel != NULL && atomic_load_explicit (pool->cancel, memory_order_relaxed))
+    if (pool_stopped (&pool->parallel))
       return;
     int64_t begin = atomic_fetch_add (&pool->next, pool->grain);
     if (begin >= pool->count)
@@ -138,6 +145,7 @@ fw_pool_new (int workers)
   FwPool *pool = g_new0 (FwPool, 1);
   pool->parallel.workers = 1;
   pool->parallel.run = pool_run;
+  pool->parallel.stopped = pool_stopped;
   pthread_mutex_init (&pool->mutex, NULL);
   pthread_cond_init (&pool->wake, NULL);
   pthread_cond_init (&pool->done, NULL);

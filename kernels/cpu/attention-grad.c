@@ -184,7 +184,7 @@ differentiate_key (const Attention *attention, const Room *room, const Meeting *
       FwVec exponent = vec_fma (scale, vec_load (scores + i), -row_load (lse, i, meeting->queries));
       if (added)
         exponent = exponent + row_load (added, i, meeting->queries);
-      weight = vec_exp (exponent);
+      weight = vec_exp (vec_min (vec_zero (), exponent)); /* no weight is above 1, however lse was rounded; NaN stays */
       slope = weight * (vec_load (slopes + i) - row_load (mean, i, meeting->queries));
       if (i + VEC > meeting->queries) {
         weight = vec_keep (weight, meeting->queries - i);
@@ -269,6 +269,13 @@ store_rows (const FwTensor *out, const Meeting *meeting, int64_t count, float *r
   }
 }
 
+static bool
+stopped (const Attention *attention)
+{
+  const FwParallel *parallel = attention->call->parallel;
+  return parallel->stopped != NULL && parallel->stopped (parallel);
+}
+
 /* All of one sequence: dq is stored, dk and dv are left in @room, added to what is there unless this is the @first. */
 static void
 differentiate_sequence (const Attention *attention, const Room *room, Meeting *meeting, bool first)
@@ -287,6 +294,8 @@ differentiate_sequence (const Attention *attention, const Room *room, Meeting *m
     fw_pack_head_rows (kernel, &meeting->v, meeting->key, meeting->keys, room->value_rows);
     fw_pack_head_across (kernel, &meeting->k, meeting->key, meeting->keys, room->key_across);
     for (meeting->query = 0; meeting->query < attention->queries; meeting->query += attention->block_queries) {
+      if (stopped (attention))
+        return;
       meeting->queries = FW_MIN (attention->block_queries, attention->queries - meeting->query);
       fw_fetch_head (&meeting->q, meeting->query + meeting->queries, attention->block_queries);
       if (meeting->key == 0)

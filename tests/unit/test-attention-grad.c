@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The gradient of attention where the log of the sums has lost more to rounding than weights can bear, as with absurd scores. */
+#include "engine/exec/pool.h"
+#include "kernels/cpu/cpu.h"
+
+#include <math.h>
+
+enum { TOKENS = 5, WIDTH = 4 };
+
+typedef struct {
+  float q[TOKENS * WIDTH], k[TOKENS * WIDTH], v[TOKENS * WIDTH], o[TOKENS * WIDTH], slope[TOKENS * WIDTH], lse[TOKENS];
+  float dq[TOKENS * WIDTH], dk[TOKENS * WIDTH], dv[TOKENS * WIDTH];
+} Numbers;
+
+static void
+differentiate (const FwCpuPath *path, Numbers *n)
+{
+  static const FwAttentionAttributes attributes = { 1, false };
+  const int64_t heads[] = { 1, 1, TOKENS, 1, WIDTH }, rows[] = { 1, 1, 1, TOKENS };
+  float *in[] = { n->q, n->k, n->v, NULL, NULL, n->o, n->slope, n->lse }, *out[] = { n->dq, n->dk, n->dv };
+  FwPool *pool = fw_pool_new (1);
+  FwKernelCall call = { .attributes = &attributes, .parallel = fw_pool_parallel (pool) };
+  for (int i = 0; i < 8; i++)
+    call.in[i] = in[i] == NULL ? (FwTensor) { .rank = -1 } : i < 7 ? fw_tensor_dense (in[i], FW_DTYPE_F32, 5, heads)
+                                                                   : fw_tensor_dense (in[i], FW_DTYPE_F32, 4, rows);
+  for (int i = 0; i < 3; i++)
+    call.out[i] = fw_tensor_dense (out[i], FW_DTYPE_F32, 5, heads);
+  call.scratch_size = path->attention_grad.scratch (&call);
+  g_autofree char *scratch = g_malloc (call.scratch_size + 64);
+  call.scratch = (gpointer) (((guintptr) scratch + 63) & ~(guintptr) 63);
+  path->attention_grad.run (&call);
+  fw_pool_free (pool);
+}
+
+static void
+fill (Numbers *n)
+{
+  for (int i = 0; i < TOKENS * WIDTH; i++) {
+    n->q[i] = n->k[i] = 1 + 0.1f * (float) i;
+    n->v[i] = n->o[i] = n->slope[i] = 0.5f - 0.02f * (float) i;
+  }
+  for (int i = 0; i < TOKENS; i++)
+    n->lse[i] = -1000; /* every score is above that: weights would be beyond all numbers */
+}
+
+static void
+test_lost_sums (void)
+{
+  for (const FwCpuPath *const *path = fw_cpu_paths (); *path != NULL; path++) {
+    if ((*path)->attention_grad.run == NULL)
+      continue;
+    Numbers n;
+    fill (&n);
+    differentiate (*path, &n);
+    for (int i = 0; i < TOKENS * WIDTH; i++)
+      g_assert_true (isfinite (n.dq[i]) && isfinite (n.dk[i]) && isfinite (n.dv[i]));
+    fill (&n);
+    n.q[0] = NAN;
+    differentiate (*path, &n);
+    for (int i = 0; i < WIDTH; i++)
+      g_assert_true (isnan (n.dq[i]) && isnan (n.dv[i]));
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/attention-grad/lost-sums", test_lost_sums);
+  return g_test_run ();
+}
