@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The whole of generate and train once, small, for builds with sanitizers: what these find ends the program with another code.
+# The whole of generate and train once, small, and looks at models, for builds with sanitizers: what these find ends the program with another code.
 source "$ROOT/tests/tap.sh"
 cd "$SCRATCH" || exit 1
 "$BUILD/tests/random-model" model || exit 1
@@ -28,6 +28,9 @@ generate "with IDDPM, a negative prompt and previews, as pictures" 0 --sampler i
 generate "in fp32 on one path" 0 --precision fp32 --output fp32.mkv
 job "repeated from its recipe" 0 "$CLI" generate --from clip.mp4 --output again.mp4
 generate "refused: it exists" 2 --output clip.mp4
+job "a checkpoint inspected" 0 "$CLI" inspect model/transformer.safetensors
+job "a model verified" 0 "$CLI" models verify model/
+job "devices and encoders" 0 "$CLI" models devices --json
 generate "refused: too little memory" 1 --memory 1M --output small.mp4
 printf x >>model/vae/diffusion_pytorch_model.safetensors
 generate "refused: a damaged file" 1 --output damaged.mp4

@@ -164,6 +164,7 @@ test_sha256_changed (void)
   g_assert_cmpint (g_mkdir_with_parents (folder, 0700), ==, 0);
   g_assert_true (fw_file_write (path, "abd", 3, &error));
   g_autofree char *before = fw_sha256_file (path, NULL, &error);
+  g_assert_cmpstr (before, !=, abc_digest);
   struct stat status;
   g_assert_cmpint (stat (path, &status), ==, 0);
   int file = open (path, O_WRONLY);
