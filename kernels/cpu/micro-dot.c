@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The bf16 microkernel of AVX512-BF16: pairs of A, broadcast, times pairs of each column of B, summed in f32. Fast where
  * vdpbf16ps has the rate of the f32 multiply-add (AMD); processors on which it has not have AMX. */
+#include <string.h>
+
 #include "kernels/cpu/micro.h"
 #include "kernels/cpu/vec.h"
 
 #define ROWS 14
 #define EACH_ROW_COUNT(X) X (1) X (2) X (3) X (4) X (5) X (6) X (7) X (8) X (9) X (10) X (11) X (12) X (13) X (14)
 enum { VECTORS = 2, COLUMNS = VECTORS * VEC, DEPTH = 512, ROW_BYTES = DEPTH * 2 + 64 };
+
+/* Two bf16 numbers, which lie on any even address where rows of A have an odd length. */
+static FW_ALWAYS_INLINE int
+load_pair (const char *place)
+{
+  int pair;
+  memcpy (&pair, place, sizeof pair);
+  return pair;
+}
 
 /* Rows of A begin @row_bytes apart, and units of a row @unit_bytes. Every third row has a pointer of its own: more would not
  * fit in registers, and the others are one and two steps from it. */
@@ -33,7 +44,7 @@ multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n
         column[v] = (__m512bh) bits_load (b + v * VEC * 4);
       FW_UNROLL
       for (int r = 0; r < rows; r++) {
-        __m512bh numbers = (__m512bh) bits_set (*(const int *) (const void *) (row[r / 3] + r % 3 * row_bytes));
+        __m512bh numbers = (__m512bh) bits_set (load_pair (row[r / 3] + r % 3 * row_bytes));
         FW_UNROLL
         for (int v = 0; v < vectors; v++)
           sum[r][v] = _mm512_dpbf16_ps (sum[r][v], numbers, column[v]);
