@@ -72,16 +72,24 @@ test_compressed (gconstpointer data)
   remove_folder (folder);
 }
 
+/* The same clip twice, the second time with the prompt of another colour, which is returned. Free with g_free(). */
+static char *
+write_pair (const char *folder)
+{
+  FwShapesScene scene;
+  fw_shapes_draw (31, 0, FW_SHAPES_HELD_OUT, &scene);
+  scene.attributes.value[FW_SHAPES_COLOUR] = (gint8) ((scene.attributes.value[FW_SHAPES_COLOUR] + 1) % 8);
+  char *other = fw_shapes_caption (&scene.attributes, 0);
+  write_clip (folder, "0-right.mkv", 0, 0, NULL);
+  write_clip (folder, "1-wrong-colour.mkv", 0, 0, other);
+  return other;
+}
+
 static void
 test_counts (void)
 {
   g_autofree char *folder = g_dir_make_tmp ("judge-XXXXXX", NULL);
-  FwShapesScene scene;
-  fw_shapes_draw (31, 0, FW_SHAPES_HELD_OUT, &scene);
-  scene.attributes.value[FW_SHAPES_COLOUR] = (gint8) ((scene.attributes.value[FW_SHAPES_COLOUR] + 1) % 8);
-  g_autofree char *other = fw_shapes_caption (&scene.attributes, 0);
-  write_clip (folder, "0-right.mkv", 0, 0, NULL);
-  write_clip (folder, "1-wrong-colour.mkv", 0, 0, other);
+  g_autofree char *other = write_pair (folder);
   write_clip (folder, "2-strange-prompt.mkv", 0, 0, "a cat");
   g_autofree char *broken = g_build_filename (folder, "3-broken.mp4", NULL);
   g_autofree char *sidecar = g_build_filename (folder, "3-broken.json", NULL);
@@ -116,12 +124,7 @@ static void
 test_swapped (void)
 {
   g_autofree char *folder = g_dir_make_tmp ("judge-XXXXXX", NULL);
-  FwShapesScene scene;
-  fw_shapes_draw (31, 0, FW_SHAPES_HELD_OUT, &scene);
-  scene.attributes.value[FW_SHAPES_COLOUR] = (gint8) ((scene.attributes.value[FW_SHAPES_COLOUR] + 1) % 8);
-  g_autofree char *other = fw_shapes_caption (&scene.attributes, 0);
-  write_clip (folder, "0-right.mkv", 0, 0, NULL);
-  write_clip (folder, "1-wrong-colour.mkv", 0, 0, other);
+  g_autofree char *other = write_pair (folder);
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) clips = clips_judge_folder (folder, TRUE, &error);
   g_assert_no_error (error);
