@@ -89,7 +89,7 @@ static void
 test_counts (void)
 {
   g_autofree char *folder = g_dir_make_tmp ("judge-XXXXXX", NULL);
-  g_autofree char *other = write_pair (folder);
+  g_free (write_pair (folder));
   write_clip (folder, "2-strange-prompt.mkv", 0, 0, "a cat");
   g_autofree char *broken = g_build_filename (folder, "3-broken.mp4", NULL);
   g_autofree char *sidecar = g_build_filename (folder, "3-broken.json", NULL);
