@@ -2,9 +2,11 @@
  * The safetensors writer: the header is composed and checked first, then the data is converted and appended block by block. */
 #include "engine/checkpoint/safetensors-write.h"
 #include "engine/checkpoint/convert.h"
+#include "engine/checkpoint/json-text.h"
 #include "engine/memory/file.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum { BLOCK = 1 << 16, ALIGNMENT = 64 }; /* elements converted at a time; where the data starts */
 
@@ -60,6 +62,12 @@ check_entry (const FwSafetensorsEntry *entry, GHashTable *names, GError **error)
   return FALSE;
 }
 
+static guint64
+stored_size (const FwSafetensorsEntry *entry)
+{
+  return (guint64) fw_tensor_count (&entry->value) * fw_dtype_size (entry->stored);
+}
+
 static void
 append_entry (GString *json, const FwSafetensorsEntry *entry, guint64 *offset)
 {
@@ -69,7 +77,7 @@ append_entry (GString *json, const FwSafetensorsEntry *entry, guint64 *offset)
   for (int i = 0; i < entry->value.rank; i++)
     g_string_append_printf (json, "%s%" G_GINT64_FORMAT, i > 0 ? "," : "", (gint64) entry->value.dim[i]);
   g_string_append_printf (json, "],\"data_offsets\":[%" G_GUINT64_FORMAT, *offset);
-  *offset += (guint64) fw_tensor_count (&entry->value) * fw_dtype_size (entry->stored);
+  *offset += stored_size (entry);
   g_string_append_printf (json, ",%" G_GUINT64_FORMAT "]}", *offset);
 }
 
@@ -134,4 +142,62 @@ gboolean
 fw_safetensors_write (const char *path, const FwSafetensorsEntry *entries, gsize count, GHashTable *metadata, GError **error)
 {
   return fw_safetensors_write_hurried (path, entries, count, metadata, NULL, error);
+}
+
+/* How many of the @count entries fill a shard of @limit bytes: at least one. */
+static gsize
+shard_length (const FwSafetensorsEntry *entries, gsize count, guint64 limit)
+{
+  guint64 bytes = 0;
+  gsize length = 0;
+  while (length < count && (length == 0 || bytes + stored_size (&entries[length]) <= limit))
+    bytes += stored_size (&entries[length++]);
+  return length;
+}
+
+static gboolean
+write_index (const char *path, JsonObject *weight_map, guint64 total, GError **error)
+{
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+  JsonObject *json = json_object_new (), *metadata = json_object_new ();
+  json_object_set_int_member (metadata, "total_size", (gint64) total);
+  json_object_set_object_member (json, "metadata", metadata);
+  json_object_set_object_member (json, "weight_map", json_object_ref (weight_map));
+  json_node_take_object (node, json);
+  g_autofree char *text = fw_json_text_print (node, TRUE);
+  return fw_file_write (path, text, strlen (text), error);
+}
+
+char **
+fw_safetensors_write_shards (const char *folder, const char *stem, const FwSafetensorsEntry *entries, gsize count, guint64 limit,
+                             GError **error)
+{
+  g_autoptr (JsonObject) weight_map = json_object_new ();
+  g_autoptr (GStrvBuilder) files = g_strv_builder_new ();
+  guint64 total = 0;
+  guint shards = 0, shard = 0;
+  for (gsize first = 0; first < count; first += shard_length (entries + first, count - first, limit))
+    shards++;
+  for (gsize first = 0, length; first < count; first += length) {
+    length = shard_length (entries + first, count - first, limit);
+    g_autofree char *name = shards == 1 ? g_strconcat (stem, ".safetensors", NULL)
+                                        : g_strdup_printf ("%s-%05u-of-%05u.safetensors", stem, ++shard, shards);
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+    if (!fw_safetensors_write (path, entries + first, length, NULL, error))
+      return NULL;
+    g_strv_builder_add (files, name);
+    for (gsize i = first; i < first + length; i++) {
+      json_object_set_string_member (weight_map, entries[i].name, name);
+      total += stored_size (&entries[i]);
+    }
+  }
+  g_autofree char *index_name = g_strconcat (stem, ".safetensors.index.json", NULL), *single_name = g_strconcat (stem, ".safetensors", NULL);
+  g_autofree char *index = g_build_filename (folder, index_name, NULL), *single = g_build_filename (folder, single_name, NULL);
+  if (shards > 1) {
+    if (!write_index (index, weight_map, total, error))
+      return NULL;
+    g_strv_builder_add (files, index_name);
+  }
+  unlink (shards > 1 ? single : index);
+  return g_strv_builder_end (files);
 }

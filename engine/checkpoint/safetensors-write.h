@@ -18,3 +18,9 @@ gboolean fw_safetensors_write (const char *path, const FwSafetensorsEntry *entri
 /* The same, quick to end once @hurry (may be NULL) is cancelled: fw_file_writer_set_hurry(). */
 gboolean fw_safetensors_write_hurried (const char *path, const FwSafetensorsEntry *entries, gsize count, GHashTable *metadata,
                                        GCancellable *hurry, GError **error);
+
+/* The same into @folder as @stem.safetensors, or, where that would hold more than @limit bytes of tensors, as shards of at most
+ * so many (a tensor is never cut) and their index, all named as Hugging Face's libraries do; a checkpoint of the other
+ * kind by that name is removed. Returns the names of the files written, NULL-ended; free with g_strfreev(). */
+char **fw_safetensors_write_shards (const char *folder, const char *stem, const FwSafetensorsEntry *entries, gsize count,
+                                    guint64 limit, GError **error);

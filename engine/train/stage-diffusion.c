@@ -237,7 +237,7 @@ initialise (DiffusionStage *s, GError **error)
   fw_diffusion_init (parameters, &s->config, &s->start, s->stage->seed, flat);
   if (s->before == NULL)
     return TRUE;
-  g_autofree char *path = fw_stage_path (s->context, s->before, "transformer.safetensors");
+  g_autofree char *path = fw_stage_path (s->context, s->before, NULL);
   g_autoptr (FwCheckpoint) checkpoint = fw_checkpoint_open (path, error);
   if (checkpoint == NULL || !fw_parameters_read (parameters, checkpoint, &fw_names_stdit, flat, NULL, error))
     return FALSE;

@@ -13,7 +13,7 @@
 #include "engine/train/recipe-json.h"
 #include "engine/train/stage.h"
 
-static const char *const keys[] = { "transformer", "stored", "title", "description", "licence", "source", "defaults", NULL };
+static const char *const keys[] = { "transformer", "stored", "shard_megabytes", "title", "description", "licence", "source", "defaults", NULL };
 static const char *const default_keys[] = { "frames", "width", "height", "fps", "steps", "guidance", "sampler", NULL };
 static const char *const texts[] = { "title", "description", "licence", "source" };
 
@@ -36,13 +36,21 @@ static const FwConfigField default_fields[] = {
 static const struct { const char *name; FwDtype dtype; } stored_types[] = { { "f32", FW_DTYPE_F32 }, { "bf16", FW_DTYPE_BF16 } };
 static const char *const stored_names[] = { "f32", "bf16", NULL };
 
+enum { MOST_MEGABYTES = 1 << 20 };
+
 typedef struct {
   FwTrainContext *context;   /* NULL while the recipe is checked */
   const FwTrainStage *stage, *transformer, *vae, *text, *pieces;
   FwStditConfig config;
   FwDtype stored;
+  int shard_megabytes;       /* at most so much of the transformer in one file */
   JsonObject *sha256;        /* of the card; file -> digest */
 } ModelStage;
+
+static const FwConfigField stage_fields[] = {
+  { "shard_megabytes", FW_CONFIG_INT, offsetof (ModelStage, shard_megabytes), 1, 1, MOST_MEGABYTES, FALSE },
+  { NULL }
+};
 
 static gboolean
 is_sampler (const char *name)
@@ -66,6 +74,7 @@ read_stage (ModelStage *s, const FwTrainRecipe *recipe, GError **error)
   g_autofree char *what = g_strdup_printf ("stage “%s”", stage->name);
   const char *stored = "f32";
   Defaults defaults;
+  s->shard_megabytes = MOST_MEGABYTES;
   s->transformer = fw_stage_named (recipe, stage, "transformer", &fw_stage_diffusion, error);
   if (s->transformer == NULL || !fw_stage_diffusion_config (recipe, s->transformer, &s->config, error))
     return FALSE;
@@ -76,7 +85,8 @@ read_stage (ModelStage *s, const FwTrainRecipe *recipe, GError **error)
   s->pieces = fw_stage_named (recipe, s->text, "tokenizer", &fw_stage_sentencepiece, error);
   JsonObject *json = fw_recipe_strict_object (stage->json, "defaults", default_keys, what, error);
   if (json == NULL || !fw_config_read (json, default_fields, &defaults, what, error)
-      || !fw_recipe_choice (stage->json, "stored", stored_names, &stored, what, error))
+      || !fw_recipe_choice (stage->json, "stored", stored_names, &stored, what, error)
+      || !fw_config_read (stage->json, stage_fields, s, what, error))
     return FALSE;
   if (!is_sampler (fw_recipe_text (json, "sampler")))
     return fw_recipe_refuse (error, "%s names no known “sampler”", what);
@@ -133,12 +143,11 @@ copy (const ModelStage *s, const FwTrainStage *from, const char *source, const c
   return content != NULL && fw_file_write (new, g_mapped_file_get_contents (content), g_mapped_file_get_length (content), error);
 }
 
-/* The last transformer's tensors in the type that is wanted. */
+/* The last transformer's tensors in the type and in files of the size that are wanted. */
 static gboolean
 write_transformer (const ModelStage *s, GError **error)
 {
-  g_autofree char *old = fw_stage_path (s->context, s->transformer, "transformer.safetensors");
-  g_autofree char *new = fw_stage_path (s->context, s->stage, "transformer.safetensors");
+  g_autofree char *old = fw_stage_path (s->context, s->transformer, NULL), *new = fw_stage_path (s->context, s->stage, "transformer");
   g_autoptr (FwCheckpoint) checkpoint = fw_checkpoint_open (old, error);
   if (checkpoint == NULL)
     return FALSE;
@@ -154,7 +163,14 @@ write_transformer (const ModelStage *s, GError **error)
     entries[i] = (FwSafetensorsEntry) { tensor->name, fw_tensor_dense ((gpointer) data, tensor->dtype, tensor->rank, tensor->dim),
                                         s->stored };
   }
-  return fw_safetensors_write (new, entries, count, NULL, error);
+  g_auto (GStrv) files = fw_safetensors_write_shards (new, "diffusion_pytorch_model", entries, count,
+                                                      (guint64) s->shard_megabytes * 1000000, error);
+  gboolean done = files != NULL;
+  for (char **file = files; done && *file != NULL; file++) {
+    g_autofree char *name = g_build_filename ("transformer", *file, NULL);
+    done = note_digest (s, name, error);
+  }
+  return done;
 }
 
 static JsonObject *
@@ -170,7 +186,7 @@ static JsonObject *
 describe_transformer (const ModelStage *s)
 {
   const FwStditConfig *c = &s->config;
-  JsonObject *json = network ("STDiT", "transformer.safetensors"), *config = json_object_new ();
+  JsonObject *json = network ("STDiT", "transformer"), *config = json_object_new ();
   JsonArray *patch = json_array_new ();
   for (int i = 0; i < 3; i++)
     json_array_add_int_element (patch, c->patch_size[i]);
@@ -248,8 +264,8 @@ assemble (const ModelStage *s, GError **error)
     { s->text, "model.safetensors", "text/model.safetensors" },
     { s->pieces, NULL, "text/spiece.model" },
   };
-  if (!make_folder (s, "vae", error) || !make_folder (s, "text", error) || !write_transformer (s, error)
-      || !note_digest (s, "transformer.safetensors", error))
+  if (!make_folder (s, "transformer", error) || !make_folder (s, "vae", error) || !make_folder (s, "text", error)
+      || !write_transformer (s, error))
     return FALSE;
   for (gsize i = 0; i < G_N_ELEMENTS (copies); i++)
     if (!copy (s, copies[i].from, copies[i].source, copies[i].file, error) || !note_digest (s, copies[i].file, error))

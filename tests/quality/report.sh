@@ -27,11 +27,12 @@ step "The held-out prompts" "${make[@]}" --model "$model" --prompts "$prompts" -
 step "Each clip judged by the next one's prompt" --chance --swap --clips clips --report swapped.json
 echo "a small white circle standing still on a navy background" >one-prompt.txt
 step "Four seeds of one prompt" "${make[@]}" --model "$model" --prompts one-prompt.txt --seeds 4 --clips seeds --report seeds.json
-for network in transformer:transformer.safetensors text:text/model.safetensors vae:vae/diffusion_pytorch_model.safetensors; do
-  name=${network%%:*}
+for name in transformer text vae; do
   rm -rf scrambled
   cp -r "$model" scrambled
-  "$build/tests/scramble" scrambled "${network#*:}" || exit 1
+  for weights in $(cd scrambled && find "$name"* -name '*.safetensors'); do
+    "$build/tests/scramble" scrambled "$weights" || exit 1
+  done
   step "Without what the $name has learned" --chance "${make[@]}" --model scrambled/ --prompts "$prompts" --first 32 \
     --clips "without-$name" --report "without-$name.json"
 done
