@@ -5,31 +5,10 @@
 #include <math.h>
 
 #include "engine/train/init.h"
+#include "engine/train/solve.h"
 
 /* How much of its input the fast start returns. */
 static const double echo = 0.8;
-
-/* Inverts the symmetric positive definite @a [n, n] in place by Gauss-Jordan elimination; a tiny ridge keeps it definite. */
-static void
-invert (double *a, int n)
-{
-  for (int i = 0; i < n; i++)
-    a[i * n + i] += 1e-9;
-  for (int k = 0; k < n; k++) {
-    double pivot = 1 / a[k * n + k];
-    a[k * n + k] = 1;
-    for (int j = 0; j < n; j++)
-      a[k * n + j] *= pivot;
-    for (int i = 0; i < n; i++) {
-      if (i == k)
-        continue;
-      double factor = a[i * n + k];
-      a[i * n + k] = 0;
-      for (int j = 0; j < n; j++)
-        a[i * n + j] -= factor * a[k * n + j];
-    }
-  }
-}
 
 /* The noise rows of the last linear = echo times the pseudo-inverse (E'E)^-1 E' of the patch embedding E [D, C*pt*ph*pw]. */
 static void
@@ -45,7 +24,7 @@ echo_input (const FwParameters *parameters, const FwStditConfig *config, float *
     for (int i = 0; i < n; i++)
       for (int j = 0; j < n; j++)
         gram[i * n + j] += (double) e[d * n + i] * e[d * n + j];
-  invert (gram, n);
+  fw_invert_definite (gram, n, 1e-9);
   for (int c = 0; c < channels; c++)
     for (int p = 0; p < volume; p++) {
       float *row = flat + last->offset + (gsize) (p * 2 * channels + c) * width; /* channel fastest, noise before variance */

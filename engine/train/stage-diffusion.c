@@ -10,6 +10,7 @@
 #include "engine/train/diffusion-batch.h"
 #include "engine/train/diffusion-init.h"
 #include "engine/train/diffusion-loss.h"
+#include "engine/train/frame-code.h"
 #include "engine/train/recipe-json.h"
 
 static const char *const keys[] = { "model", "vae", "text", "loss", "timesteps", NULL };
@@ -17,9 +18,9 @@ static const char *const model_keys[] = {
   "type", "depth", "hidden_size", "num_heads", "patch_size", "space_scale", "time_scale", "caption_dropout", NULL
 };
 static const char *const loss_keys[] = { "weight_cap", "variance", NULL };
-static const char *const init_keys[] = { "from", "fast", "temporal", "temporal_qkv", NULL };
+static const char *const init_keys[] = { "from", "fast", "temporal", "temporal_qkv", "frame_code", NULL };
 static const char *const types[] = { "STDiT", NULL };
-enum { PURPOSE_NULL_CAPTION = 5 };
+enum { PURPOSE_NULL_CAPTION = 5, PURPOSE_FRAME_CODE };
 
 static const FwConfigField model_fields[] = {
   { "depth", FW_CONFIG_INT, offsetof (FwStditConfig, depth), 1, 1, 1000, TRUE },
@@ -42,6 +43,7 @@ static const FwConfigField loss_fields[] = {
 static const FwConfigField init_fields[] = {
   { "temporal", FW_CONFIG_DOUBLE, offsetof (FwDiffusionStart, temporal), 1, 0, 100, FALSE },
   { "temporal_qkv", FW_CONFIG_DOUBLE, offsetof (FwDiffusionStart, temporal_qkv), 1, 0, 100, FALSE },
+  { "frame_code", FW_CONFIG_DOUBLE, offsetof (FwDiffusionStart, frame_code), 1, 0, 100, FALSE },
   { NULL }
 };
 
@@ -102,6 +104,13 @@ read_init (DiffusionStage *s, const FwTrainRecipe *recipe, const char *what, GEr
   return TRUE;
 }
 
+/* Positions of the temporal table from the first to the last frame of a clip. */
+static double
+positions (const DiffusionStage *s)
+{
+  return 1 + round ((s->stage->rows[0].frames / s->config.patch_size[0] - 1) / s->config.time_scale);
+}
+
 static gboolean
 check_rows (const DiffusionStage *s, const char *what, GError **error)
 {
@@ -117,6 +126,8 @@ check_rows (const DiffusionStage *s, const char *what, GError **error)
   }
   if (clips && s->stage->rows[0].frames == 1)
     return fw_recipe_refuse (error, "%s has clips and pictures in “data”; the first row must be clips", what);
+  if (s->start.frame_code > 0 && !(positions (s) >= 2 && positions (s) <= FW_FRAME_CODE_MOST))
+    return fw_recipe_refuse (error, "%s wants clips over 2 to %d positions in time for its “frame_code”", what, FW_FRAME_CODE_MOST);
   return TRUE;
 }
 
@@ -222,6 +233,23 @@ close_stage (DiffusionStage *s)
   fw_diffusion_batches_free (s->batches);
 }
 
+/* The weights and the null caption of the stage before. */
+static gboolean
+continue_weights (DiffusionStage *s, float *flat, float *caption, GError **error)
+{
+  const FwParameters *parameters = fw_trainer_parameters (s->trainer);
+  g_autofree char *path = fw_stage_path (s->context, s->before, NULL);
+  g_autoptr (FwCheckpoint) checkpoint = fw_checkpoint_open (path, error);
+  if (checkpoint == NULL || !fw_parameters_read (parameters, checkpoint, &fw_names_stdit, flat, NULL, error))
+    return FALSE;
+  const FwCheckpointTensor *null = fw_checkpoint_find (checkpoint, "y_embedder.y_embedding");
+  if (null == NULL || null->rank != 2 || null->dim[0] != s->options.length || null->dim[1] != s->config.caption_channels) {
+    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” has no null caption of this model's shape", path);
+    return FALSE;
+  }
+  return fw_checkpoint_read (checkpoint, null, FW_DTYPE_F32, caption, error);
+}
+
 /* The weights to begin with, and the null caption, which is no weight and never changes. */
 static gboolean
 initialise (DiffusionStage *s, GError **error)
@@ -235,18 +263,11 @@ initialise (DiffusionStage *s, GError **error)
   for (gsize i = 0; i < count; i++)
     caption[i] /= sqrtf ((float) s->config.caption_channels);
   fw_diffusion_init (parameters, &s->config, &s->start, s->stage->seed, flat);
-  if (s->before == NULL)
-    return TRUE;
-  g_autofree char *path = fw_stage_path (s->context, s->before, NULL);
-  g_autoptr (FwCheckpoint) checkpoint = fw_checkpoint_open (path, error);
-  if (checkpoint == NULL || !fw_parameters_read (parameters, checkpoint, &fw_names_stdit, flat, NULL, error))
+  if (s->before != NULL && !continue_weights (s, flat, caption, error))
     return FALSE;
-  const FwCheckpointTensor *null = fw_checkpoint_find (checkpoint, "y_embedder.y_embedding");
-  if (null == NULL || null->rank != 2 || null->dim[0] != s->options.length || null->dim[1] != s->config.caption_channels) {
-    g_set_error (error, FW_ERROR, FW_ERROR_CHECKPOINT, "“%s” has no null caption of this model's shape", path);
-    return FALSE;
-  }
-  return fw_checkpoint_read (checkpoint, null, FW_DTYPE_F32, caption, error);
+  if (s->start.frame_code > 0)
+    fw_frame_code (parameters, &s->config, (int) positions (s), s->start.frame_code, fw_stage_seed (s->stage, 0, PURPOSE_FRAME_CODE), flat);
+  return TRUE;
 }
 
 static gboolean

@@ -125,7 +125,7 @@ main (int argc, char **argv)
     t[i] = 100.0f * (i + 1);
     fw_diffusion_loss_row (diffusion, (int) t[i], rows + i * FW_LOSS_COLUMNS);
   }
-  fw_diffusion_init (fw_trainer_parameters (trainer), &config, &(FwDiffusionStart) { TRUE, 1, 1 }, 1, fw_trainer_array (trainer, FW_TRAINER_WEIGHTS));
+  fw_diffusion_init (fw_trainer_parameters (trainer), &config, &(FwDiffusionStart) { .fast = TRUE, .temporal = 1, .temporal_qkv = 1 }, 1, fw_trainer_array (trainer, FW_TRAINER_WEIGHTS));
   FwExec *exec = fw_trainer_exec (trainer, 0);
   fw_exec_bind (exec, "x0", x0);
   fw_exec_bind (exec, "noise", n);
