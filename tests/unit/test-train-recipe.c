@@ -139,6 +139,7 @@ static const struct { const char *override, *sentence; } faults[] = {
   { "stages.images.init.from=clips", "earlier" },
   { "stages.images.init.from=vae", "earlier" }, { "stages.images.loss.weight_cap=0", "weight_cap" },
   { "stages.clips.init.temporal_qkv=-1", "temporal_qkv" },
+  { "stages.clips.init.frame_code=-1", "frame_code" },
   { "stages.clips.model.depth=3", "another shape" }, { "stages.clips.model.num_heads=1", "another shape" },
   { "stages.clips.data=[{\"world\":\"shapes\",\"size\":16,\"batch\":1},{\"world\":\"shapes\",\"size\":16,\"frames\":4,\"batch\":1}]", "first row" },
   { "stages.model.transformer=vae", "diffusion" }, { "stages.model.transformer=images", "clips" },
