@@ -165,6 +165,33 @@ test_faults (void)
   }
 }
 
+/* A frame code of the small recipe's clips of 4 frames: how many positions in time they lie over follows from the scale. */
+static void
+test_frame_codes (void)
+{
+  static const struct { const char *time_scale; gboolean allowed; } rows[] = {
+    { "7", FALSE },          /* 1 position */
+    { "3", TRUE },           /* 2 */
+    { "0.01176470588", TRUE }, /* 256 */
+    { "0.01171875", FALSE }, /* 257 */
+    { "0.001", FALSE },      /* 3001 */
+  };
+  g_autofree char *path = tiny ();
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    for (int code = 0; code < 2; code++) {
+      g_autoptr (GError) error = NULL;
+      g_autofree char *scale = g_strdup_printf ("stages.clips.model.time_scale=%s", rows[i].time_scale);
+      const char *const overrides[] = { scale, code ? "stages.clips.init.frame_code=0.5" : NULL, NULL };
+      g_autoptr (FwTrainRecipe) recipe = fw_train_recipe_read (path, overrides, &error);
+      if (rows[i].allowed || !code)
+        g_assert_no_error (error);
+      else
+        g_assert_error (error, FW_ERROR, FW_ERROR_FORMAT);
+      g_assert_true (error == NULL || strstr (error->message, "wants clips over 2 to 256 positions in time for its “frame_code”") != NULL);
+      g_assert_true ((recipe == NULL) == (error != NULL));
+    }
+}
+
 /* A value that is not JSON is a text: it cannot bring other keys along, nor nest without end. */
 static void
 test_hostile_overrides (void)
@@ -312,6 +339,7 @@ main (int argc, char **argv)
   g_test_add_func ("/train-recipe/overrides", test_overrides);
   g_test_add_func ("/train-recipe/overrides-in-turn", test_overrides_in_turn);
   g_test_add_func ("/train-recipe/faults", test_faults);
+  g_test_add_func ("/train-recipe/frame-codes", test_frame_codes);
   g_test_add_func ("/train-recipe/hostile-overrides", test_hostile_overrides);
   g_test_add_func ("/train-recipe/missing", test_missing);
   g_test_add_func ("/train-recipe/mutations", test_mutations);
