@@ -5,6 +5,8 @@
 
 #include "engine/job/generate-private.h"
 #include "engine/media/clip-recipe.h"
+#include "engine/memory/file.h"
+#include "engine/text/sentencepiece-model.h"
 
 static gboolean
 refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
@@ -154,6 +156,7 @@ check_networks (FwGenerateJob *job, GError **error)
   return fault == NULL;
 }
 
+/* The vocabulary is read much later, after all files were read for their digests; what is too large for one is refused before. */
 static gboolean
 open_networks (FwGenerateJob *job, GError **error)
 {
@@ -162,7 +165,7 @@ open_networks (FwGenerateJob *job, GError **error)
     if (job->network[role] == NULL)
       return FALSE;
   }
-  return check_networks (job, error);
+  return check_networks (job, error) && fw_file_check_size (job->card->vocabulary, FW_SENTENCEPIECE_MODEL_LIMIT, error);
 }
 
 FwSampler *

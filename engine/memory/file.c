@@ -250,6 +250,27 @@ fw_file_map (const char *path, GError **error)
   return file;
 }
 
+static gboolean
+check_size (const char *path, guint64 size, gsize limit, GError **error)
+{
+  if (size > limit)
+    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” is %" G_GUINT64_FORMAT " bytes, more than the %" G_GSIZE_FORMAT " allowed here",
+                 path, size, limit);
+  return size <= limit;
+}
+
+gboolean
+fw_file_check_size (const char *path, gsize limit, GError **error)
+{
+  struct stat status;
+  int fd = fw_file_open (path, error);
+  if (fd < 0)
+    return FALSE;
+  gboolean known = fstat (fd, &status) == 0 || fail (error, "examine", path);
+  close (fd);
+  return known && check_size (path, (guint64) status.st_size, limit, error);
+}
+
 char *
 fw_file_read (const char *path, gsize limit, gsize *size, GError **error)
 {
@@ -257,11 +278,8 @@ fw_file_read (const char *path, gsize limit, gsize *size, GError **error)
   if (file == NULL)
     return NULL;
   gsize length = g_mapped_file_get_length (file);
-  if (length > limit) {
-    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” is %" G_GSIZE_FORMAT " bytes, more than the %" G_GSIZE_FORMAT " allowed here",
-                 path, length, limit);
+  if (!check_size (path, length, limit, error))
     return NULL;
-  }
   char *text = g_malloc (length + 1);
   if (length > 0)
     memcpy (text, g_mapped_file_get_contents (file), length);

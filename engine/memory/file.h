@@ -37,5 +37,8 @@ int fw_file_open (const char *path, GError **error);
  * release with g_mapped_file_unref(). */
 GMappedFile *fw_file_map (const char *path, GError **error);
 
+/* Whether @path is a regular file of at most @limit bytes, found out without reading it. */
+gboolean fw_file_check_size (const char *path, gsize limit, GError **error);
+
 /* The whole of a regular file of at most @limit bytes, NUL-terminated beyond @size. Free with g_free(). */
 char *fw_file_read (const char *path, gsize limit, gsize *size, GError **error);

@@ -52,6 +52,7 @@ broken "a VAE in the text encoder's place" 'T5' cp $vae model/text/model.safeten
 broken "a FIFO as weights" 'regular file' bash -c "rm $weights; mkfifo $weights"
 broken "a FIFO as the vocabulary" 'regular file' bash -c 'rm model/text/spiece.model; mkfifo model/text/spiece.model'
 broken "a FIFO as the card" 'regular file' bash -c 'rm model/model.json; mkfifo model/model.json'
+broken "a vocabulary that would take minutes to read" 'spiece.model.*more than' truncate -s 100G model/text/spiece.model
 broken "a vocabulary that is noise" 'spiece.model' dd if=/dev/urandom of=model/text/spiece.model bs=1000 count=20 status=none
 
 # All bits set is a NaN in fp32: the watchdog names the node that makes the first one out of finite numbers, or the weights.

@@ -453,6 +453,11 @@ test_reading (void)
   g_assert_null (fw_file_read (path, 3, NULL, &error));
   g_assert_error (error, FW_ERROR, FW_ERROR_FORMAT);
   g_clear_error (&error);
+  g_assert_true (fw_file_check_size (path, 4, &error));
+  g_assert_no_error (error);
+  g_assert_false (fw_file_check_size (path, 3, &error));
+  g_assert_error (error, FW_ERROR, FW_ERROR_FORMAT);
+  g_clear_error (&error);
   const char *const bad[] = { fifo, folder, missing, "/dev/zero" };
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
     g_assert_cmpint (fw_file_open (bad[i], &error), ==, -1);
@@ -461,6 +466,7 @@ test_reading (void)
     g_clear_error (&error);
     g_assert_null (fw_file_map (bad[i], NULL));
     g_assert_null (fw_file_read (bad[i], 100, NULL, NULL));
+    g_assert_false (fw_file_check_size (bad[i], G_MAXSIZE, NULL));
   }
   remove_folder (folder);
 }
