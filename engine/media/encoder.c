@@ -2,6 +2,7 @@
  * The policy of writing clips: what is allowed under which name, which format it becomes, and the order of completion. */
 #include "engine/media/encoder-private.h"
 #include "engine/media/sidecar.h"
+#include "engine/memory/file.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct _FwEncoder {
   const FwClipWriter *writer_class;
   gpointer writer;
   FwEncodeSpec spec;        /* owns path and comment */
+  char *sidecar;            /* where the recipe goes; NULL if it lies inside a folder, or there is none */
   char *notice;
 };
 
@@ -178,6 +180,8 @@ fw_encoder_open (const FwEncodeSpec *spec, GCancellable *cancellable, GError **e
   encoder->spec.comment = g_strdup (spec->comment);
   if (!possible)
     return NULL;
+  if (spec->comment != NULL && encoder->spec.format != FW_MEDIA_PNG_FOLDER)
+    encoder->sidecar = fw_sidecar_path (encoder->spec.path);
   encoder->writer_class = child != NULL ? &fw_video_writer : &fw_png_writer;
   if (child != NULL)
     encoder->writer = fw_video_writer_open (&encoder->spec, g_steal_pointer (&child), cancellable, error);
@@ -210,6 +214,23 @@ fw_encoder_push (FwEncoder *encoder, const guint8 *rgb, gsize stride, GCancellab
   return encoder->writer_class->push (encoder->writer, rgb, stride, cancellable, error);
 }
 
+/* What the new recipe replaces stays mapped, to be put back beside the old clip where the new one does not get its name. */
+static gboolean
+publish (FwEncoder *encoder, GError **error)
+{
+  const FwEncodeSpec *spec = &encoder->spec;
+  if (encoder->sidecar == NULL)
+    return encoder->writer_class->commit (encoder->writer, error);
+  g_autoptr (GMappedFile) old = spec->overwrite ? fw_file_map (encoder->sidecar, NULL) : NULL;
+  if (!(spec->overwrite ? fw_file_write : fw_file_write_new) (encoder->sidecar, spec->comment, strlen (spec->comment), error))
+    return FALSE;
+  if (encoder->writer_class->commit (encoder->writer, error))
+    return TRUE;
+  if (old == NULL || !fw_file_write (encoder->sidecar, g_mapped_file_get_contents (old), g_mapped_file_get_length (old), NULL))
+    unlink (encoder->sidecar);
+  return FALSE;
+}
+
 static gboolean
 finish (FwEncoder *encoder, GCancellable *cancellable, GError **error)
 {
@@ -219,16 +240,7 @@ finish (FwEncoder *encoder, GCancellable *cancellable, GError **error)
     g_set_error (error, FW_ERROR, FW_ERROR_CANCELLED, "Cancelled");
     return FALSE;
   }
-  gboolean beside = encoder->spec.comment != NULL && encoder->spec.format != FW_MEDIA_PNG_FOLDER;
-  if (beside && !fw_sidecar_write (encoder->spec.path, encoder->spec.comment, encoder->spec.overwrite, error))
-    return FALSE;
-  if (encoder->writer_class->commit (encoder->writer, error))
-    return TRUE;
-  if (beside) {
-    g_autofree char *sidecar = fw_sidecar_path (encoder->spec.path);
-    unlink (sidecar);
-  }
-  return FALSE;
+  return publish (encoder, error);
 }
 
 gboolean
@@ -248,6 +260,7 @@ fw_encoder_abort (FwEncoder *encoder)
     encoder->writer_class->free (encoder->writer);
   g_free ((char *) encoder->spec.path);
   g_free ((char *) encoder->spec.comment);
+  g_free (encoder->sidecar);
   g_free (encoder->notice);
   g_free (encoder);
 }

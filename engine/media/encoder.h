@@ -37,7 +37,7 @@ const char *fw_encoder_element (FwEncoder *encoder);
 gboolean fw_encoder_push (FwEncoder *encoder, const guint8 *rgb, gsize stride, GCancellable *cancellable, GError **error);
 
 /* Completes the clip: sidecar first, then the clip itself gets its name. Frees @encoder, also on failure, which leaves nothing
- * behind. */
+ * behind, and an old clip that was to be replaced with its sidecar as they were. */
 gboolean fw_encoder_finish (FwEncoder *encoder, GCancellable *cancellable, GError **error);
 
 /* Gives the clip up: frees @encoder and leaves nothing behind. NULL is fine. */

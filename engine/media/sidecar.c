@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Where recipes lie, and writing them. */
+ * Where recipes lie, and writing those inside folders. */
 #include "engine/media/sidecar.h"
 #include "engine/media/format.h"
 #include "engine/memory/file.h"
@@ -18,13 +18,6 @@ fw_sidecar_path (const char *path)
   if (g_file_test (path, G_FILE_TEST_IS_DIR) || fw_media_format_from_path (path, NULL) == FW_MEDIA_PNG_FOLDER)
     return path_in_folder (path);
   return fw_media_replace_ending (path, ".json");
-}
-
-gboolean
-fw_sidecar_write (const char *path, const char *json, gboolean overwrite, GError **error)
-{
-  g_autofree char *sidecar = fw_sidecar_path (path);
-  return (overwrite ? fw_file_write : fw_file_write_new) (sidecar, json, strlen (json), error);
 }
 
 gboolean

@@ -6,7 +6,5 @@
 /* Where the recipe of the clip @path lies. Free with g_free(). */
 char *fw_sidecar_path (const char *path);
 
-/* Writes @json, as it is, beside the clip @path, or into the folder @folder. Atomic; replaces what is there, beside a clip only with
- * @overwrite. */
-gboolean fw_sidecar_write (const char *path, const char *json, gboolean overwrite, GError **error);
+/* Writes @json, as it is, into the folder @folder. Atomic; replaces what is there. */
 gboolean fw_sidecar_write_in_folder (const char *folder, const char *json, GError **error);

@@ -153,6 +153,40 @@ test_overtaken (Folder *folder, gconstpointer data)
   }
 }
 
+/* A clip that may replace another one and then cannot get its name, for a folder has taken the place: what else lies there is as it was,
+ * the recipe beside and one in the folder. */
+static void
+test_no_name (Folder *folder, gconstpointer data)
+{
+  static const char *const clips[] = { "clip.mp4", "clip.png" };
+  static const char *const recipes[] = { NULL, "", "{\"prompt\": \"the old one\"}" };
+  g_autofree guint8 *rgb = g_malloc0 (3 * 128 * 128);
+  for (gsize i = 0; i < G_N_ELEMENTS (clips) * G_N_ELEMENTS (recipes); i++) {
+    g_autoptr (GError) error = NULL;
+    const char *name = clips[i % 2], *recipe = recipes[i / 2];
+    g_autofree char *path = in_folder (folder, name), *sidecar = in_folder (folder, "clip.json"), *text = NULL, *kept = NULL;
+    g_autofree char *inside = g_build_filename (path, "recipe.json", NULL), *names = NULL;
+    g_autofree char *expected = recipe != NULL ? g_strconcat ("clip.json ", name, NULL) : g_strdup (name);
+    FwEncodeSpec spec = small_spec (path);
+    spec.comment = "{}";
+    spec.overwrite = TRUE;
+    g_assert_true (recipe == NULL || g_file_set_contents (sidecar, recipe, -1, NULL));
+    FwEncoder *encoder = fw_encoder_open (&spec, NULL, &error);
+    g_assert_true (fw_encoder_push (encoder, rgb, 3 * 128, NULL, &error));
+    g_assert_cmpint (g_mkdir (path, 0700), ==, 0);
+    g_assert_true (g_file_set_contents (inside, "precious", -1, NULL));
+    g_assert_false (fw_encoder_finish (encoder, NULL, &error));
+    assert_one_line (error);
+    names = folder_list (folder->path);
+    g_assert_cmpstr (names, ==, expected);
+    g_file_get_contents (sidecar, &text, NULL, NULL);
+    g_assert_cmpstr (text, ==, recipe);
+    g_assert_true (g_file_get_contents (inside, &kept, NULL, NULL));
+    g_assert_cmpstr (kept, ==, "precious");
+    folder_empty (folder->path);
+  }
+}
+
 /* /dev/full lets itself be opened and refuses every byte; a pipeline that only stops would wait for ever. */
 static void
 test_full_device (Folder *folder, gconstpointer data)
@@ -577,6 +611,7 @@ main (int argc, char **argv)
   static const struct { const char *name; void (*test) (Folder *, gconstpointer); } tests[] = {
     { "/media/numbers", test_numbers }, { "/media/places", test_places }, { "/media/overwriting", test_overwriting },
     { "/media/overtaken", test_overtaken },
+    { "/media/no-name", test_no_name },
     { "/media/full-device", test_full_device }, { "/media/full-disk", test_full_disk }, { "/media/killed", test_killed },
     { "/media/hanging", test_hanging }, { "/media/cancelled", test_cancelled }, { "/media/engine-killed", test_engine_killed },
     { "/media/no-program", test_no_program }, { "/media/missing-encoders", test_missing_encoders },
