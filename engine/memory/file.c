@@ -217,6 +217,15 @@ fw_file_write_new (const char *path, gconstpointer data, gsize size, GError **er
   return write_whole (path, TRUE, data, size, error);
 }
 
+gboolean
+fw_file_remove (const char *path, GError **error)
+{
+  if (unlink (path) != 0)
+    return errno == ENOENT || fail (error, "remove", path);
+  sync_folder (path);
+  return TRUE;
+}
+
 /* Opening a FIFO would block for ever, so the kind is asked of the open descriptor, which was opened without blocking. */
 int
 fw_file_open (const char *path, GError **error)

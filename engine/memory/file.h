@@ -29,6 +29,9 @@ void fw_file_writer_set_hurry (FwFileWriter *writer, GCancellable *hurry);
 /* The descriptor being written, for another process to write to; stays the writer's. */
 int fw_file_writer_fd (FwFileWriter *writer);
 
+/* Removes the file @path, if there is one, and syncs its folder. */
+gboolean fw_file_remove (const char *path, GError **error);
+
 /* Opens a regular file for reading: its descriptor, the caller's to close, or -1. A FIFO, folder or device is refused without
  * waiting. */
 int fw_file_open (const char *path, GError **error);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Large allocations that fail, one after the other, and files that are whole or untouched. */
+#include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -364,6 +366,79 @@ test_writer (void)
   remove_folder (folder);
 }
 
+/* What reaches the disk, for fsync() below stands in for the C library's. */
+static struct {
+  const char *path;        /* the file that is watched */
+  guint files, folders;    /* so many of them were synced */
+  gint64 bytes;            /* of the last file */
+  gint64 size_at_path;     /* of @path when something was synced last; -1 = it was not there */
+  gboolean broken;         /* nothing reaches it */
+} disk;
+
+static gint64
+size_at (const char *path)
+{
+  struct stat status;
+  return path != NULL && stat (path, &status) == 0 ? (gint64) status.st_size : -1;
+}
+
+int
+fsync (int fd)
+{
+  struct stat status;
+  if (disk.broken) {
+    errno = EIO;
+    return -1;
+  }
+  if (fstat (fd, &status) == 0 && S_ISDIR (status.st_mode)) {
+    disk.folders++;
+  } else {
+    disk.files++;
+    disk.bytes = status.st_size;
+  }
+  disk.size_at_path = size_at (disk.path);
+  return (int) syscall (SYS_fsync, fd);
+}
+
+/* First all bytes, then the name: what stands at a path after a power cut is whole. */
+static void
+test_durable (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *folder = new_folder (), *path = g_build_filename (folder, "file", NULL);
+  g_autofree char *missing = g_build_filename (folder, "none", NULL);
+  g_assert_true (fw_file_write (path, "old", 3, &error));
+  memset (&disk, 0, sizeof disk);
+  disk.path = path;
+  FwFileWriter *writer = fw_file_writer_open (path, &error);
+  g_assert_true (fw_file_writer_append (writer, "newer", 5, &error));
+  g_assert_cmpuint (disk.files, ==, 0);
+  g_assert_true (fw_file_writer_commit (writer, &error));
+  g_assert_cmpuint (disk.files, ==, 1);
+  g_assert_cmpint (disk.bytes, ==, 5);
+  g_assert_cmpuint (disk.folders, ==, 1);
+  g_assert_cmpint (disk.size_at_path, ==, 5);
+
+  disk.broken = TRUE;
+  g_assert_false (fw_file_write (path, "lost", 4, &error));
+  g_assert_error (error, FW_ERROR, FW_ERROR_IO);
+  g_assert_nonnull (strstr (error->message, path));
+  g_clear_error (&error);
+  disk.broken = FALSE;
+  assert_content (path, "newer");
+  g_assert_cmpuint (files_in (folder), ==, 1);
+
+  g_assert_true (fw_file_remove (missing, &error));
+  g_assert_cmpuint (disk.folders, ==, 1);
+  g_assert_true (fw_file_remove (path, &error));
+  g_assert_cmpuint (disk.folders, ==, 2);
+  g_assert_cmpint (disk.size_at_path, ==, -1);
+  g_assert_no_error (error);
+  g_assert_false (fw_file_remove (folder, &error));
+  g_assert_error (error, FW_ERROR, FW_ERROR_IO);
+  remove_folder (folder);
+}
+
 /* As long as the file system allows. */
 static void
 test_long_name (void)
@@ -482,6 +557,7 @@ main (int argc, char **argv)
   g_test_add_func ("/memory/faults/generate", test_generate);
   g_test_add_func ("/memory/weights", test_weights);
   g_test_add_func ("/memory/writer", test_writer);
+  g_test_add_func ("/memory/durable", test_durable);
   g_test_add_func ("/memory/long-name", test_long_name);
   g_test_add_func ("/memory/writer-failures", test_writer_failures);
   g_test_add_func ("/memory/killed", test_killed);
