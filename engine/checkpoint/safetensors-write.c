@@ -6,7 +6,6 @@
 #include "engine/memory/file.h"
 
 #include <string.h>
-#include <unistd.h>
 
 enum { BLOCK = 1 << 16, ALIGNMENT = 64 }; /* elements converted at a time; where the data starts */
 
@@ -62,6 +61,16 @@ check_entry (const FwSafetensorsEntry *entry, GHashTable *names, GError **error)
   return FALSE;
 }
 
+static gboolean
+check_entries (const FwSafetensorsEntry *entries, gsize count, GError **error)
+{
+  g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
+  for (gsize i = 0; i < count; i++)
+    if (!check_entry (&entries[i], names, error))
+      return FALSE;
+  return TRUE;
+}
+
 static guint64
 stored_size (const FwSafetensorsEntry *entry)
 {
@@ -85,14 +94,11 @@ append_entry (GString *json, const FwSafetensorsEntry *entry, guint64 *offset)
 static GString *
 compose_header (const FwSafetensorsEntry *entries, gsize count, GHashTable *metadata, GError **error)
 {
-  g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GString) json = g_string_new ("________{");
   guint64 offset = 0;
-  if (metadata != NULL && !append_metadata (json, metadata, error))
+  if (!check_entries (entries, count, error) || (metadata != NULL && !append_metadata (json, metadata, error)))
     return NULL;
   for (gsize i = 0; i < count; i++) {
-    if (!check_entry (&entries[i], names, error))
-      return NULL;
     if (i > 0 || metadata != NULL)
       g_string_append_c (json, ',');
     append_entry (json, &entries[i], &offset);
@@ -168,6 +174,55 @@ write_index (const char *path, JsonObject *weight_map, guint64 total, GError **e
   return fw_file_write (path, text, strlen (text), error);
 }
 
+static char *
+single_name (const char *stem)
+{
+  return g_strconcat (stem, ".safetensors", NULL);
+}
+
+static char *
+index_name (const char *stem)
+{
+  return g_strconcat (stem, ".safetensors.index.json", NULL);
+}
+
+static char *
+shard_name (const char *stem, guint shard, guint shards)
+{
+  return shards == 1 ? single_name (stem) : g_strdup_printf ("%s-%05u-of-%05u.safetensors", stem, shard, shards);
+}
+
+/* While shards are replaced by others of the same names, no index may join old and new ones. */
+static gboolean
+disband (const char *folder, const char *stem, guint shards, GError **error)
+{
+  g_autofree char *first = shard_name (stem, 1, shards), *first_path = g_build_filename (folder, first, NULL);
+  g_autofree char *index = index_name (stem), *index_path = g_build_filename (folder, index, NULL);
+  return !g_file_test (first_path, G_FILE_TEST_EXISTS) || fw_file_remove (index_path, error);
+}
+
+/* Removes every file of a checkpoint called @stem that is none of @files. */
+static gboolean
+remove_others (const char *folder, const char *stem, const char *const *files, GError **error)
+{
+  g_autoptr (GError) cause = NULL;
+  g_autofree char *single = single_name (stem), *index = index_name (stem);
+  g_autofree char *shards = g_strconcat (stem, "-?????", "-of-?????", ".safetensors", NULL); /* in pieces, for there are trigraphs */
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, &cause);
+  const char *name;
+  if (dir == NULL) {
+    g_set_error (error, FW_ERROR, FW_ERROR_IO, "Cannot look for older weights: %s", cause->message);
+    return FALSE;
+  }
+  while ((name = g_dir_read_name (dir)) != NULL) {
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+    gboolean ours = g_str_equal (name, single) || g_str_equal (name, index) || g_pattern_match_simple (shards, name);
+    if (ours && !g_strv_contains (files, name) && !fw_file_remove (path, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 char **
 fw_safetensors_write_shards (const char *folder, const char *stem, const FwSafetensorsEntry *entries, gsize count, guint64 limit,
                              GError **error)
@@ -176,12 +231,15 @@ fw_safetensors_write_shards (const char *folder, const char *stem, const FwSafet
   g_autoptr (GStrvBuilder) files = g_strv_builder_new ();
   guint64 total = 0;
   guint shards = 0, shard = 0;
+  if (!check_entries (entries, count, error))
+    return NULL;
   for (gsize first = 0; first < count; first += shard_length (entries + first, count - first, limit))
     shards++;
+  if (!disband (folder, stem, shards, error))
+    return NULL;
   for (gsize first = 0, length; first < count; first += length) {
     length = shard_length (entries + first, count - first, limit);
-    g_autofree char *name = shards == 1 ? g_strconcat (stem, ".safetensors", NULL)
-                                        : g_strdup_printf ("%s-%05u-of-%05u.safetensors", stem, ++shard, shards);
+    g_autofree char *name = shard_name (stem, ++shard, shards);
     g_autofree char *path = g_build_filename (folder, name, NULL);
     if (!fw_safetensors_write (path, entries + first, length, NULL, error))
       return NULL;
@@ -191,13 +249,12 @@ fw_safetensors_write_shards (const char *folder, const char *stem, const FwSafet
       total += stored_size (&entries[i]);
     }
   }
-  g_autofree char *index_name = g_strconcat (stem, ".safetensors.index.json", NULL), *single_name = g_strconcat (stem, ".safetensors", NULL);
-  g_autofree char *index = g_build_filename (folder, index_name, NULL), *single = g_build_filename (folder, single_name, NULL);
   if (shards > 1) {
-    if (!write_index (index, weight_map, total, error))
+    g_autofree char *index = index_name (stem), *path = g_build_filename (folder, index, NULL);
+    if (!write_index (path, weight_map, total, error))
       return NULL;
-    g_strv_builder_add (files, index_name);
+    g_strv_builder_add (files, index);
   }
-  unlink (shards > 1 ? single : index);
-  return g_strv_builder_end (files);
+  g_auto (GStrv) written = g_strv_builder_end (files);
+  return remove_others (folder, stem, (const char *const *) written, error) ? g_steal_pointer (&written) : NULL;
 }

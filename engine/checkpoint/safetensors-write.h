@@ -20,7 +20,9 @@ gboolean fw_safetensors_write_hurried (const char *path, const FwSafetensorsEntr
                                        GCancellable *hurry, GError **error);
 
 /* The same into @folder as @stem.safetensors, or, where that would hold more than @limit bytes of tensors, as shards of at most
- * so many (a tensor is never cut) and their index, all named as Hugging Face's libraries do; a checkpoint of the other
- * kind by that name is removed. Returns the names of the files written, NULL-ended; free with g_strfreev(). */
+ * so many (a tensor is never cut) and their index, all named as Hugging Face's libraries do. Once all are there, every other
+ * file of a checkpoint by that name is removed, whichever of the two forms it had; after a failure the old checkpoint is whole or, where
+ * its shards had the new ones' names, without an index. Returns the names of the files written, NULL-ended; free with
+ * g_strfreev(). */
 char **fw_safetensors_write_shards (const char *folder, const char *stem, const FwSafetensorsEntry *entries, gsize count,
                                     guint64 limit, GError **error);

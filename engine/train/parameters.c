@@ -143,8 +143,7 @@ fw_parameters_read (const FwParameters *parameters, FwCheckpoint *checkpoint, co
 
 gboolean
 fw_parameters_write (const FwParameters *parameters, const float *flat, FwDtype dtype, const FwSafetensorsEntry *extra,
-                     guint n_extra,
-                     const char *path, GError **error)
+                     guint n_extra, const char *folder, const char *stem, GError **error)
 {
   guint count = parameters->list->len;
   g_autofree FwSafetensorsEntry *entries = g_new0 (FwSafetensorsEntry, count + n_extra);
@@ -156,5 +155,6 @@ fw_parameters_write (const FwParameters *parameters, const float *flat, FwDtype 
   }
   for (guint i = 0; i < n_extra; i++)
     entries[count + i] = extra[i];
-  return fw_safetensors_write (path, entries, count + n_extra, NULL, error);
+  g_auto (GStrv) files = fw_safetensors_write_shards (folder, stem, entries, count + n_extra, G_MAXUINT64, error);
+  return files != NULL;
 }

@@ -35,7 +35,7 @@ FwWeightSource *fw_parameters_source (FwParameters *parameters, FwGraph *graph, 
  * shape that differs is an error. */
 gboolean fw_parameters_read (const FwParameters *parameters, FwCheckpoint *checkpoint, const FwNameTable *names, float *flat,
                              guint *missing, GError **error);
-/* Writes @flat as a safetensors file of @dtype under the tensors' names, and @n_extra more tensors behind them. */
+/* Writes @flat as the safetensors file @stem.safetensors of @dtype in @folder under the tensors' names, and @n_extra more tensors
+ * behind them; shards that an earlier checkpoint of this name left there go, so that readers of the folder find this one. */
 gboolean fw_parameters_write (const FwParameters *parameters, const float *flat, FwDtype dtype, const FwSafetensorsEntry *extra,
-                              guint n_extra,
-                              const char *path, GError **error);
+                              guint n_extra, const char *folder, const char *stem, GError **error);

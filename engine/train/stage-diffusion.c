@@ -277,9 +277,9 @@ finish (DiffusionStage *s, GError **error)
   const FwSafetensorsEntry null = {
     "y_embedder.y_embedding", fw_tensor_dense (fw_diffusion_batches_null_caption (s->batches), FW_DTYPE_F32, 2, dim), FW_DTYPE_F32
   };
-  g_autofree char *path = fw_stage_path (s->context, s->stage, "transformer.safetensors");
+  g_autofree char *folder = fw_stage_path (s->context, s->stage, NULL);
   return fw_parameters_write (fw_trainer_parameters (s->trainer), fw_trainer_array (s->trainer, FW_TRAINER_WEIGHTS), FW_DTYPE_F32,
-                              &null, 1, path, error);
+                              &null, 1, folder, "diffusion_pytorch_model", error);
 }
 
 static gboolean

@@ -198,9 +198,9 @@ finish (VaeStage *s, GError **error)
                  s->stage->name);
     return FALSE;
   }
-  g_autofree char *path = fw_stage_path (s->context, s->stage, "diffusion_pytorch_model.safetensors");
+  g_autofree char *folder = fw_stage_path (s->context, s->stage, NULL);
   return fw_parameters_write (fw_trainer_parameters (s->trainer), fw_trainer_array (s->trainer, FW_TRAINER_WEIGHTS), FW_DTYPE_F32,
-                              NULL, 0, path, error)
+                              NULL, 0, folder, "diffusion_pytorch_model", error)
          && write_config (s, scale, error);
 }
 

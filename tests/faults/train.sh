@@ -53,8 +53,13 @@ rm work/tiny/state/clips.done
 fails "going on with another recipe" 2 'finished by another recipe' ./train work --resume --set seed=8
 rm work/tiny/vae/diffusion_pytorch_model.safetensors
 fails "a missing result of an earlier stage" 1 'diffusion_pytorch_model' ./train work --resume
+# Shards that were copied there, or that an earlier run left, whose index a reader of the folder would take.
+shards=work/tiny/images/diffusion_pytorch_model
+mv $shards.safetensors $shards-00001-of-00002.safetensors
+echo '{"weight_map": {"nothing": "diffusion_pytorch_model-00002-of-00002.safetensors"}}' >$shards.safetensors.index.json
 check "starting over mends it" ./train work --force
-rm work/tiny/state/clips.done work/tiny/images/transformer.safetensors
+check "and leaves no older weights" test "$(ls work/tiny/images)" = diffusion_pytorch_model.safetensors
+rm work/tiny/state/clips.done work/tiny/images/diffusion_pytorch_model.safetensors
 fails "missing weights to begin with" 1 'tiny/images.*holds no checkpoint' ./train work --resume
 
 # The text stage of this one is stopped after some of its many steps.

@@ -65,7 +65,7 @@ fill (const FwParameter *parameter, FwNoise *noise, float *values)
 }
 
 static gboolean
-write_weights (Model *model, FwRecord record, const char *name, GError **error)
+write_weights (Model *model, FwRecord record, const char *subfolder, const char *stem, GError **error)
 {
   g_autoptr (FwParameters) parameters = fw_parameters_new (record, model, error);
   if (parameters == NULL)
@@ -75,8 +75,8 @@ write_weights (Model *model, FwRecord record, const char *name, GError **error)
     const FwParameter *parameter = fw_parameters_get (parameters, i);
     fill (parameter, &model->noise, flat + parameter->offset);
   }
-  g_autofree char *path = g_build_filename (model->folder, name, NULL);
-  return fw_parameters_write (parameters, flat, model->options->bf16 != 0 ? FW_DTYPE_BF16 : FW_DTYPE_F32, NULL, 0, path, error);
+  g_autofree char *folder = g_build_filename (model->folder, subfolder, NULL);
+  return fw_parameters_write (parameters, flat, model->options->bf16 != 0 ? FW_DTYPE_BF16 : FW_DTYPE_F32, NULL, 0, folder, stem, error);
 }
 
 static void
@@ -119,7 +119,7 @@ write_denoiser (Model *model, GError **error)
     .patch_size = { 1, (int) o->patch, (int) o->patch }, .caption_channels = (int) o->text_width, .model_max_length = TEXT_LENGTH,
     .space_scale = o->space_scale, .time_scale = 1,
   };
-  return write_weights (model, record_stdit, "transformer.safetensors", error);
+  return write_weights (model, record_stdit, NULL, "transformer", error);
 }
 
 static gboolean
@@ -161,7 +161,7 @@ write_text_encoder (Model *model, GError **error)
     "  \"num_layers\": %d,\n  \"num_heads\": %d,\n  \"relative_attention_num_buckets\": 16,\n  \"relative_attention_max_distance\": 32,\n"
     "  \"feed_forward_proj\": \"gated-gelu\",\n  \"layer_norm_epsilon\": 1e-6\n}\n",
     model->t5.vocab_size, width, model->t5.d_kv, model->t5.d_ff, model->t5.num_layers, heads);
-  return write_weights (model, record_t5, "text/model.safetensors", error)
+  return write_weights (model, record_t5, "text", "model", error)
          && write_text (model, "text/config.json", config, error);
 }
 
@@ -179,7 +179,7 @@ write_vae (Model *model, GError **error)
     g_string_append_printf (text, "%s%d", i > 0 ? ", " : "", config->channels[i]);
   }
   g_string_append (text, "]\n}\n");
-  return write_weights (model, record_vae, "vae/diffusion_pytorch_model.safetensors", error)
+  return write_weights (model, record_vae, "vae", "diffusion_pytorch_model", error)
          && write_text (model, "vae/config.json", text->str, error);
 }
 

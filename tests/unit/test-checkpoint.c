@@ -450,47 +450,6 @@ test_flipped_bytes (void)
   remove_folder (folder);
 }
 
-/* Three tensors of 40 bytes: whole, in shards of two, then of one (a tensor is never cut), then whole again. */
-static void
-test_shards (void)
-{
-  float values[3][10];
-  gint64 dim[1] = { 10 };
-  FwSafetensorsEntry entries[3];
-  static const char *const names[] = { "first", "second", "third" };
-  for (int i = 0; i < 3; i++) {
-    for (int j = 0; j < 10; j++)
-      values[i][j] = (float) (10 * i + j);
-    entries[i] = (FwSafetensorsEntry) { names[i], fw_tensor_dense (values[i], FW_DTYPE_F32, 1, dim), FW_DTYPE_F32 };
-  }
-  static const struct { guint64 limit; const char *files, *layout; } rows[] = {
-    { 120, "net.safetensors", "safetensors" },
-    { 119, "net-00001-of-00002.safetensors net-00002-of-00002.safetensors net.safetensors.index.json", "safetensors, 2 shards" },
-    { 7, "net-00001-of-00003.safetensors net-00002-of-00003.safetensors net-00003-of-00003.safetensors net.safetensors.index.json",
-      "safetensors, 3 shards" },
-    { 1 << 20, "net.safetensors", "safetensors" },
-  };
-  g_autofree char *folder = make_folder ();
-  for (guint row = 0; row < G_N_ELEMENTS (rows); row++) {
-    g_autoptr (GError) error = NULL;
-    g_auto (GStrv) files = fw_safetensors_write_shards (folder, "net", entries, 3, rows[row].limit, &error);
-    g_assert_no_error (error);
-    g_autofree char *joined = g_strjoinv (" ", files), *last = scratch_path (folder, files[g_strv_length (files) - 1]);
-    g_assert_cmpstr (joined, ==, rows[row].files);
-    g_autoptr (FwCheckpoint) checkpoint = fw_checkpoint_open (last, &error);
-    g_assert_no_error (error);
-    g_assert_cmpstr (fw_checkpoint_layout (checkpoint), ==, rows[row].layout);
-    g_assert_cmpuint (fw_checkpoint_count (checkpoint), ==, 3);
-    for (int i = 0; i < 3; i++) {
-      g_autofree float *back = read_tensor (checkpoint, names[i], FW_DTYPE_F32, NULL);
-      g_assert_cmpmem (back, sizeof values[i], values[i], sizeof values[i]);
-    }
-  }
-  g_autofree char *stale = scratch_path (folder, "net.safetensors.index.json");
-  g_assert_false (g_file_test (stale, G_FILE_TEST_EXISTS));
-  remove_folder (folder);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -510,7 +469,6 @@ main (int argc, char **argv)
   g_test_add_func ("/checkpoint/strangers", test_strangers);
   g_test_add_func ("/checkpoint/folders", test_folders);
   g_test_add_func ("/checkpoint/write", test_write);
-  g_test_add_func ("/checkpoint/shards", test_shards);
   g_test_add_func ("/checkpoint/float8", test_float8);
   g_test_add_func ("/checkpoint/wrong-crc", test_wrong_crc);
   g_test_add_func ("/checkpoint/flipped-bytes", test_flipped_bytes);
