@@ -128,14 +128,15 @@ read_training (FwTrainStage *stage, const char *what, GError **error)
   return read_rows (stage, what, error);
 }
 
+/* A relative path that leads nowhere but down, and that is spelt in the only way. */
 static gboolean
 is_plain_path (const char *path)
 {
   g_auto (GStrv) parts = g_strsplit (path, "/", -1);
-  if (path[0] == '\0' || g_path_is_absolute (path))
+  if (path[0] == '\0')
     return FALSE;
   for (char **part = parts; *part != NULL; part++)
-    if (g_str_equal (*part, "..") || g_str_equal (*part, "."))
+    if (**part == '\0' || g_str_equal (*part, "..") || g_str_equal (*part, "."))
       return FALSE;
   return TRUE;
 }

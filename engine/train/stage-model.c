@@ -99,11 +99,25 @@ read_stage (ModelStage *s, const FwTrainRecipe *recipe, GError **error)
   return TRUE;
 }
 
+/* What other stages keep in the model's folder would be replaced by the model's own files, or taken for them. */
+static gboolean
+has_own_folder (const FwTrainRecipe *recipe, const FwTrainStage *stage, GError **error)
+{
+  g_autofree char *inside = g_strconcat (stage->output, "/", NULL);
+  for (guint i = 0; i < recipe->stages->len; i++) {
+    const FwTrainStage *other = &g_array_index (recipe->stages, FwTrainStage, i);
+    if (g_str_has_prefix (other->output, inside))
+      return fw_recipe_refuse (error, "the “output” of stage “%s” lies in that of “%s”, which is the model's alone", other->name,
+                               stage->name);
+  }
+  return TRUE;
+}
+
 static gboolean
 check (const FwTrainRecipe *recipe, const FwTrainStage *stage, GError **error)
 {
   ModelStage s = { .stage = stage };
-  return read_stage (&s, recipe, error);
+  return has_own_folder (recipe, stage, error) && read_stage (&s, recipe, error);
 }
 
 /* Copying and hashing some tens of megabytes. */

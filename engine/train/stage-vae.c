@@ -221,9 +221,7 @@ read_network (const FwTrainStage *stage, FwSdVaeConfig *config, gboolean *measur
   for (GList *member = members; member != NULL; member = member->next)
     if (!*measured || !g_str_equal (member->data, "scaling_factor"))
       json_object_set_member (plain, member->data, json_node_copy (json_object_get_member (model, member->data)));
-  if (!fw_sd_vae_config_read (config, plain, what, error))
-    return FALSE;
-  return config->channels[0] >= 1 || fw_recipe_refuse (error, "%s has no width in “block_out_channels”", what);
+  return fw_sd_vae_config_read (config, plain, what, error);
 }
 
 gboolean

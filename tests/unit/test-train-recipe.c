@@ -85,17 +85,23 @@ test_overrides_in_turn (void)
   g_assert_cmpfloat (fw_train_recipe_stage (recipe, "vae")->schedule.decay_from, ==, 0.25);
 }
 
+#define LONG_NAME "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggggg" /* 65 letters */
+
 /* Overrides of the small recipe, and what the one sentence about each must hold. */
 static const struct { const char *override, *sentence; } faults[] = {
   { "seed=-1", "seed" }, { "seed=1.5", "whole" }, { "seed=1e300", "seed" }, { "seed=red", "seed" }, { "seed=null", "seed" },
   { "seed=9007199254740993", "seed" }, { "name=", "name" }, { "name=../up", "name" }, { "name=..", "name" }, { "name=7", "name" },
+  { "name=.", "folder's" }, { "name=up/down", "folder's" }, { "name=" LONG_NAME, "folder's" },
   { "precision=fp16", "auto, fp32, bf16" }, { "precision=32", "precision" }, { "output=3", "output" }, { "output=", "output" },
   { "save_seconds=-1", "save_seconds" }, { "save_seconds=1e9", "save_seconds" }, { "stages=[]", "stages" },
   { "stages={}", "stages" },
   { "stages=[3]", "not an object" }, { "sedes=3", "unknown key" }, { "stages.vae.batch=3", "unknown key" },
-  { "stages.vae.name=a b", "name" }, { "stages.vae.name=text", "called" }, { "stages.vae.kind=vea", "unknown kind" },
+  { "stages.vae.name=a b", "of letters" }, { "stages.vae.name=a/b", "of letters" }, { "stages.vae.name=a.b", "of letters" },
+  { "stages.vae.name=" LONG_NAME, "64 at most" }, { "stages.vae.name=text", "called" }, { "stages.vae.kind=vea", "unknown kind" },
   { "stages.vae.output=/abs", "output" }, { "stages.vae.output=a/../b", "output" }, { "stages.vae.output=state/x", "output" },
   { "stages.vae.output=log", "output" }, { "stages.vae.output=images", "output" }, { "stages.vae.output=7", "output" },
+  { "stages.vae.output=./vae", "relative path" }, { "stages.vae.output=images/", "relative path" },
+  { "stages.vae.output=some//where", "relative path" }, { "stages.clips.output=model/transformer", "is the model's alone" },
   { "stages.vae.steps=0", "steps" }, { "stages.vae.steps=1.5", "steps" }, { "stages.vae.steps=1e30", "steps" },
   { "stages.vae.steps=true", "steps" },
   { "stages.vae.lr=-1", "lr" }, { "stages.vae.lr=[1]", "lr" }, { "stages.vae.warm_up=0.5", "warm_up" },
@@ -134,16 +140,19 @@ static const struct { const char *override, *sentence; } faults[] = {
   { "stages.images.timesteps=odd", "timesteps" },
   { "stages.images.model.type=DiT", "type" }, { "stages.images.model.num_heads=5", "divide" },
   { "stages.images.model.patch_size=[1,2]", "patch_size" },
-  { "stages.images.model.patch_size=[1,3,3]", "divides" }, { "stages.images.model.caption_dropout=2", "caption_dropout" },
-  { "stages.images.init.fast=1", "fast" }, { "stages.images.init.from=images", "earlier" },
-  { "stages.images.init.from=clips", "earlier" },
-  { "stages.images.init.from=vae", "earlier" }, { "stages.images.loss.weight_cap=0", "weight_cap" },
+  { "stages.images.model.patch_size=[1,3,1]", "divides" }, { "stages.images.model.patch_size=[1,1,3]", "divides" },
+  { "stages.images.model.patch_size=[2,2,2]", "divides" }, { "stages.images.model.caption_dropout=2", "caption_dropout" },
+  { "stages.images.init.fast=1", "fast" }, { "stages.images.init.from=images", "earlier diffusion stage" },
+  { "stages.images.init.from=clips", "earlier diffusion stage" },
+  { "stages.images.init.from=vae", "earlier diffusion stage" }, { "stages.images.loss.weight_cap=0", "weight_cap" },
   { "stages.clips.init.temporal_qkv=-1", "temporal_qkv" },
   { "stages.clips.init.frame_code=-1", "frame_code" },
   { "stages.clips.model.depth=3", "another shape" }, { "stages.clips.model.num_heads=1", "another shape" },
+  { "stages.clips.model.hidden_size=64", "another shape" }, { "stages.clips.model.patch_size=[1,1,1]", "another shape" },
   { "stages.clips.data=[{\"world\":\"shapes\",\"size\":16,\"batch\":1},{\"world\":\"shapes\",\"size\":16,\"frames\":4,\"batch\":1}]", "first row" },
   { "stages.model.transformer=vae", "diffusion" }, { "stages.model.transformer=images", "clips" },
-  { "stages.model.stored=f8", "stored" },
+  { "stages.model.stored=f8", "stored" }, { "stages.model.shard_megabytes=0", "shard_megabytes" },
+  { "stages.model.shard_megabytes=1048577", "shard_megabytes" }, { "stages.model.shard_megabytes=1.5", "shard_megabytes" },
   { "stages.model.licence=7", "licence" }, { "stages.model.defaults.sampler=euclid", "sampler" },
   { "stages.model.defaults.fps=0", "fps" },
   { "stages.model.defaults.length=3", "unknown key" },
@@ -162,6 +171,108 @@ test_faults (void)
     if (recipe != NULL || error == NULL || error->domain != FW_ERROR || strstr (error->message, faults[i].sentence) == NULL
         || strchr (error->message, '\n') != NULL)
       g_error ("%s: %s", faults[i].override, error != NULL ? error->message : "accepted");
+  }
+}
+
+/* The small recipe's stages as @change leaves them, with @overrides: refused with a sentence that holds @sentence. */
+static void
+refuse_changed (JsonArray *(*change) (JsonArray *stages), const char *const *overrides, const char *sentence)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autoptr (JsonGenerator) generator = json_generator_new ();
+  g_autofree char *path = tiny (), *folder = g_dir_make_tmp ("framewright-XXXXXX", NULL), *copy = g_build_filename (folder, "recipe.json", NULL);
+  g_assert_true (json_parser_load_from_file (parser, path, NULL));
+  JsonObject *recipe = json_node_get_object (json_parser_get_root (parser));
+  json_object_set_array_member (recipe, "stages", change (json_object_get_array_member (recipe, "stages")));
+  json_generator_set_root (generator, json_parser_get_root (parser));
+  g_assert_true (json_generator_to_file (generator, copy, NULL));
+  g_autoptr (FwTrainRecipe) read = fw_train_recipe_read (copy, overrides, &error);
+  if (sentence == NULL)
+    g_assert_no_error (error);
+  else if (read != NULL || error == NULL || strstr (error->message, sentence) == NULL)
+    g_error ("%s: %s", sentence, error != NULL ? error->message : "accepted");
+  g_unlink (copy);
+  g_rmdir (folder);
+}
+
+static JsonArray *
+reverse (JsonArray *stages)
+{
+  JsonArray *reversed = json_array_new ();
+  for (guint i = json_array_get_length (stages); i > 0; i--)
+    json_array_add_element (reversed, json_array_dup_element (stages, i - 1));
+  return reversed;
+}
+
+/* Each stage and its twin, of another name and output. */
+static JsonArray *
+pair (JsonArray *stages)
+{
+  JsonArray *paired = json_array_new ();
+  for (guint i = 0; i < json_array_get_length (stages); i++) {
+    g_autoptr (JsonGenerator) generator = json_generator_new ();
+    json_generator_set_root (generator, json_array_get_element (stages, i));
+    g_autofree char *text = json_generator_to_data (generator, NULL);
+    JsonNode *twin = json_from_string (text, NULL);
+    JsonObject *object = json_node_get_object (twin);
+    g_autofree char *name = g_strconcat (json_object_get_string_member (object, "name"), "2", NULL);
+    json_object_set_string_member (object, "name", name);
+    json_object_set_string_member (object, "output", name);
+    json_array_add_element (paired, json_array_dup_element (stages, i));
+    json_array_add_element (paired, twin);
+  }
+  return paired;
+}
+
+static JsonArray *
+repeat (JsonArray *stages)
+{
+  JsonArray *many = json_array_new ();
+  for (int i = 0; i <= 100; i++) {
+    JsonObject *stage = json_object_new ();
+    g_autofree char *name = g_strdup_printf ("pieces%d", i);
+    json_object_set_string_member (stage, "name", name);
+    json_object_set_string_member (stage, "output", name);
+    json_object_set_string_member (stage, "kind", "sentencepiece");
+    json_object_set_int_member (stage, "vocabulary", 100);
+    json_object_set_int_member (stage, "sentences", 100);
+    json_array_add_object_element (many, stage);
+  }
+  return many;
+}
+
+/* What no single override makes wrong. */
+static void
+test_stages (void)
+{
+  static const char *const shapes[][3] = {
+    { "stages.vae2.model.latent_channels=2", "stages.clips.vae=vae2" },
+    { "stages.text2.model.d_model=64", "stages.clips.text=text2" },
+    { "stages.text2.length=8", "stages.clips.text=text2" },
+  };
+  refuse_changed (reverse, NULL, "stage “model” must name an earlier stage of kind diffusion");
+  refuse_changed (repeat, NULL, "1 to 100 stages");
+  refuse_changed (pair, NULL, NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS (shapes); i++) {
+    refuse_changed (pair, (const char *const[]) { shapes[i][0], NULL }, NULL);
+    refuse_changed (pair, shapes[i], "another shape");
+  }
+}
+
+static void
+test_rows (void)
+{
+  g_autofree char *path = tiny ();
+  for (int n = FW_TRAIN_MAX_ROWS; n <= FW_TRAIN_MAX_ROWS + 1; n++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (GString) override = g_string_new ("stages.vae.data=[");
+    for (int i = 0; i < n; i++)
+      g_string_append_printf (override, "%s{\"world\":\"shapes\",\"batch\":1}", i > 0 ? "," : "");
+    g_string_append_c (override, ']');
+    g_autoptr (FwTrainRecipe) recipe = fw_train_recipe_read (path, (const char *const[]) { override->str, NULL }, &error);
+    g_assert_true ((recipe != NULL) == (n == FW_TRAIN_MAX_ROWS));
+    g_assert_true (recipe != NULL || strstr (error->message, "1 to 8 rows") != NULL);
   }
 }
 
@@ -217,6 +328,7 @@ test_missing (void)
   static const char *const required[] = {
     "\"name\": \"tiny\",", "\"seed\": 7,", "\"precision\": \"auto\",", "\"output\": \"vae\",", "\"kind\": \"image-vae\",", "\"steps\": 60,", "\"lr\": 0.003,",
     "\"block_out_channels\": [8, 16],", "\"vocabulary\": 112,", "\"tokenizer\": \"pieces\",", "\"length\": 16,", "\"d_model\": 32,",
+    "\"type\": \"STDiT\",",
     "\"hidden_size\": 32,", "\"vae\": \"vae\",", "\"text\": \"text\",", "\"transformer\": \"clips\",", "\"world\": \"shapes\",",
   };
   g_autofree char *path = tiny (), *text = fw_file_read (path, 1 << 20, NULL, NULL);
@@ -339,6 +451,8 @@ main (int argc, char **argv)
   g_test_add_func ("/train-recipe/overrides", test_overrides);
   g_test_add_func ("/train-recipe/overrides-in-turn", test_overrides_in_turn);
   g_test_add_func ("/train-recipe/faults", test_faults);
+  g_test_add_func ("/train-recipe/stages", test_stages);
+  g_test_add_func ("/train-recipe/rows", test_rows);
   g_test_add_func ("/train-recipe/frame-codes", test_frame_codes);
   g_test_add_func ("/train-recipe/hostile-overrides", test_hostile_overrides);
   g_test_add_func ("/train-recipe/missing", test_missing);
