@@ -11,52 +11,79 @@
 enum { GRADIENT, INPUT, SCALE, RESULT, SCALE_GRADIENT, SHIFT_GRADIENT, TENSORS }; /* the tensors walked */
 enum { PRODUCT_SUM, PLAIN_SUM };
 
-/* In place: @x becomes n. Returns the factor. */
-static float
-normalise (float *x, int64_t count, double epsilon, bool centred)
-{
-  float mean = centred ? row_sum (x, count) / (float) count : 0;
-  float factor = 1.0f / sqrtf (row_spread (x, count, mean) / (float) count + (float) epsilon);
-  FwVec times = vec_set (factor), shift = vec_set (-mean * factor);
-  for (int64_t i = 0; i < count; i += VEC)
-    row_store (x, i, count, vec_fma (row_load (x, i, count), times, shift));
-  return factor;
-}
+/* The rows that a row's gradient is made of: the first two are floats of the whole row, the tensors are read in runs. */
+typedef struct {
+  const float *x;
+  float *n, *g;                  /* room: the normalised row and the gradient that reaches it */
+  const FwTensor *dy, *factor;   /* factor is NULL if rows are not multiplied */
+  int64_t dy_place, dy_step, factor_place, factor_step;
+  float more;                    /* what is added to the factor */
+} Row;
 
-/* A whole row in runs: always copied, so that it may be changed. */
-static void
+/* A whole row as floats: where it lies, or converted in @buffer. */
+static const float *
 load_row (const FwTensor *tensor, int64_t offset, int64_t step, int64_t count, float *buffer)
 {
+  if (tensor->dtype == FW_DTYPE_F32 && step == 1)
+    return (const float *) tensor->data + offset;
   for (int64_t start = 0; start < count; start += FW_RUN) {
     int64_t some = FW_MIN (count - start, FW_RUN);
     const float *values = fw_run_load (tensor, offset + start * step, step, some, buffer + start);
     if (values != buffer + start)
       memcpy (buffer + start, values, (size_t) some * sizeof *buffer);
   }
+  return buffer;
 }
 
-/* g = dy * (factor + more). */
-static void
-weigh (const FwTensor *factor, int64_t offset, int64_t step, float more, float *g, int64_t count)
+/* n = x factor + shift; g = dy (weights + more), or dy where there are none. dy n and dy are added to @sum, g and g n to
+ * @total. */
+VEC_INLINE void
+weigh_run (const float *x, const float *dy, const float *weights, FwVec more, FwVec factor, FwVec shift, int64_t count,
+           float *n, float *g, float *const *sum, FwVec *total)
 {
-  float buffer[FW_RUN];
-  FwVec extra = vec_set (more);
-  for (int64_t start = 0; start < count; start += FW_RUN) {
-    int64_t some = FW_MIN (count - start, FW_RUN);
-    const float *values = fw_run_load (factor, offset + start * step, step, some, buffer);
-    for (int64_t i = 0; i < some; i += VEC)
-      row_store (g + start, i, some, row_load (g + start, i, some) * (row_load (values, i, some) + extra));
+  for (int64_t i = 0; i < count; i += VEC) {
+    FwVec normal = vec_fma (row_load (x, i, count), factor, shift), gradient = row_load (dy, i, count);
+    if (i + VEC > count)
+      normal = vec_keep (normal, count - i);
+    row_store (sum[PRODUCT_SUM], i, count, vec_fma (gradient, normal, row_load (sum[PRODUCT_SUM], i, count)));
+    row_store (sum[PLAIN_SUM], i, count, row_load (sum[PLAIN_SUM], i, count) + gradient);
+    if (weights)
+      gradient = gradient * (row_load (weights, i, count) + more);
+    total[PRODUCT_SUM] = vec_fma (gradient, normal, total[PRODUCT_SUM]);
+    total[PLAIN_SUM] = total[PLAIN_SUM] + gradient;
+    row_store (n, i, count, normal);
+    row_store (g, i, count, gradient);
   }
 }
 
-/* n = factor * (g - mean(g) - n mean(g n)). */
+/* Fills n and g and adds to the sums; @total becomes the sums of g n and of g. */
 static void
-backward_row (const float *g, float *n, int64_t count, float factor, bool centred)
+weigh_row (const Row *row, float factor, float shift, int64_t count, float *const *sum, float *total)
 {
-  FwVec along = vec_set (row_dot (g, n, count) / (float) count), times = vec_set (factor);
-  FwVec mean = vec_set (centred ? row_sum (g, count) / (float) count : 0);
+  FwVec lanes[FW_MAX_SUMS] = { vec_zero (), vec_zero () }, times = vec_set (factor), more = vec_set (row->more);
+  float gradients[FW_RUN], factors[FW_RUN];
+  for (int64_t start = 0; start < count; start += FW_RUN) {
+    int64_t some = FW_MIN (count - start, FW_RUN);
+    const float *dy = fw_run_load (row->dy, row->dy_place + start * row->dy_step, row->dy_step, some, gradients);
+    float *const sums[FW_MAX_SUMS] = { sum[PRODUCT_SUM] + start, sum[PLAIN_SUM] + start };
+    if (row->factor)
+      weigh_run (row->x + start, dy,
+                 fw_run_load (row->factor, row->factor_place + start * row->factor_step, row->factor_step, some, factors), more,
+                 times, vec_set (shift), some, row->n + start, row->g + start, sums, lanes);
+    else
+      weigh_run (row->x + start, dy, NULL, more, times, vec_set (shift), some, row->n + start, row->g + start, sums, lanes);
+  }
+  total[PRODUCT_SUM] = vec_sum (lanes[PRODUCT_SUM]);
+  total[PLAIN_SUM] = vec_sum (lanes[PLAIN_SUM]);
+}
+
+/* dx = factor (g - mean - n along); @dx may be @n. */
+static void
+backward_row (const Row *row, float *dx, int64_t count, float factor, float mean, float along)
+{
+  FwVec times = vec_set (factor), centre = vec_set (mean), slope = vec_set (along);
   for (int64_t i = 0; i < count; i += VEC)
-    row_store (n, i, count, times * (row_load (g, i, count) - mean - row_load (n, i, count) * along));
+    row_store (dx, i, count, times * (row_load (row->g, i, count) - centre - row_load (row->n, i, count) * slope));
 }
 
 static void
@@ -65,21 +92,30 @@ norm_add (const FwSums *sums, const int64_t *offset, int64_t count, float *const
 {
   const FwKernelCall *call = sums->call;
   const FwNormAttributes *attributes = call->attributes;
-  const FwTensor *w = &call->in[1], *dy = &call->in[scale ? 3 : 2], *dx = &call->out[0];
-  float *n = work, *g = work + fw_round_up (sums->stretch, 16);
-  load_row (&call->in[0], offset[INPUT], sums->kept.step[INPUT], count, n);
-  load_row (dy, offset[GRADIENT], sums->kept.step[GRADIENT], count, g);
-  float factor = normalise (n, count, attributes->epsilon, centred);
-  row_add_product (g, n, sum[PRODUCT_SUM], count);
-  row_add (g, sum[PLAIN_SUM], count);
+  const FwTensor *w = &call->in[1], *dx = &call->out[0];
+  const int64_t *step = sums->kept.step;
+  Row row = { .n = work, .g = work + fw_round_up (sums->stretch, 16), .dy = &call->in[scale ? 3 : 2],
+              .dy_place = offset[GRADIENT], .dy_step = step[GRADIENT] };
+  row.x = load_row (&call->in[0], offset[INPUT], step[INPUT], count, row.n);
+  if (fw_present (w)) {
+    row.factor = w;
+    row.factor_step = w->stride[0];
+  } else if (scale && fw_present (scale)) {
+    row.factor = scale;
+    row.factor_place = offset[SCALE];
+    row.factor_step = step[SCALE];
+    row.more = 1;
+  }
+  float length = (float) count, total[FW_MAX_SUMS], mean = centred ? row_sum (row.x, count) / length : 0;
+  float factor = 1.0f / sqrtf (row_spread (row.x, count, mean) / length + (float) attributes->epsilon);
+  weigh_row (&row, factor, -mean * factor, count, sum, total);
   if (!fw_present (dx))
     return;
-  if (fw_present (w))
-    weigh (w, 0, w->stride[0], 0, g, count);
-  else if (scale && fw_present (scale))
-    weigh (scale, offset[SCALE], sums->kept.step[SCALE], 1, g, count);
-  backward_row (g, n, count, factor, centred);
-  fw_run_store (dx, offset[RESULT], count, n);
+  bool direct = dx->dtype == FW_DTYPE_F32;
+  backward_row (&row, direct ? (float *) dx->data + offset[RESULT] : row.n, count, factor,
+                centred ? total[PLAIN_SUM] / length : 0, total[PRODUCT_SUM] / length);
+  if (!direct)
+    fw_run_store (dx, offset[RESULT], count, row.n);
 }
 
 static void
