@@ -112,6 +112,27 @@ test_dpm_times (void)
   }
 }
 
+/* Single times of torch.linspace (1.0, 0.001, steps + 1), as the model is told them, where rounding twice, or walking from one
+ * end only, gives a neighbouring number. */
+static void
+test_dpm_times_of_other_counts (void)
+{
+  static const struct { int steps, at; float time; } rows[] = {
+    { 7, 3, 0x1.1d6db6p+9f }, { 7, 6, 0x1.1d6db8p+7f }, { 25, 15, 0x1.8f999cp+8f }, { 25, 24, 0x1.3fae14p+5f },
+    { 50, 25, 0x1.f38002p+8f }, { 50, 37, 0x1.03bd72p+8f }, { 50, 49, 0x1.3fae14p+4f },
+  };
+  for (gsize row = 0; row < G_N_ELEMENTS (rows); row++) {
+    g_autoptr (FwSampler) sampler = new_sampler ("dpm-solver", rows[row].steps, 1, 1, 1);
+    float input[CHANNELS], time = 0, output[2 * CHANNELS] = { 0 };
+    fw_sampler_start (sampler, NULL);
+    for (int step = 0; step <= rows[row].at; step++) {
+      g_assert_true (fw_sampler_next (sampler, input, &time));
+      fw_sampler_take (sampler, output);
+    }
+    g_assert_cmpfloat (time, ==, rows[row].time);
+  }
+}
+
 /* --- models whose answer is known ------------------------------------------------------------------------------- */
 
 /* Runs @sampler from where it stands; the model answers for every element from (context, x, time). */
@@ -409,6 +430,7 @@ main (int argc, char **argv)
   g_test_add_func ("/sampler/iddpm/distribution", test_iddpm_distribution);
   g_test_add_func ("/sampler/dpm-solver/first-step", test_dpm_first_step);
   g_test_add_func ("/sampler/dpm-solver/times", test_dpm_times);
+  g_test_add_func ("/sampler/dpm-solver/times-of-other-counts", test_dpm_times_of_other_counts);
   g_test_add_func ("/sampler/dpm-solver/order", test_dpm_order);
   g_test_add_func ("/sampler/dpm-solver/replay", test_dpm_replay);
   g_test_add_func ("/sampler/guided-channels", test_guided_channels);
