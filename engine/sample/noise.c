@@ -7,6 +7,9 @@
 
 enum { SHIFT = 397, GROUP = 16 };
 
+/* Integers from so many on take two words each. */
+enum { WIDE_RANGE = 1 << 28 };
+
 void
 fw_noise_seed (FwNoise *noise, guint64 seed)
 {
@@ -40,6 +43,14 @@ random_32 (FwNoise *noise)
   return word ^ word >> 18;
 }
 
+/* Two words, the first being the high half. */
+static guint64
+random_64 (FwNoise *noise)
+{
+  guint64 high = random_32 (noise);
+  return high << 32 | random_32 (noise);
+}
+
 /* 24 bits of one word. */
 static float
 uniform_float (FwNoise *noise)
@@ -47,13 +58,11 @@ uniform_float (FwNoise *noise)
   return (float) (random_32 (noise) & 0xffffffu) * 0x1p-24f;
 }
 
-/* 53 bits of two words, the first being the high half. */
+/* 53 bits of two words. */
 static double
 uniform_double (FwNoise *noise)
 {
-  guint64 high = random_32 (noise);
-  guint64 both = high << 32 | random_32 (noise);
-  return (double) (both & ((G_GUINT64_CONSTANT (1) << 53) - 1)) * 0x1p-53;
+  return (double) (random_64 (noise) & ((G_GUINT64_CONSTANT (1) << 53) - 1)) * 0x1p-53;
 }
 
 /* Box-Muller on pairs half a group apart. Radius and angle are rounded to float as in torch; sine and cosine of the rounded
@@ -112,8 +121,9 @@ fw_noise_rand (FwNoise *noise, float *out, gsize count)
 void
 fw_noise_randint (FwNoise *noise, gint64 low, gint64 high, gint64 *out, gsize count)
 {
+  guint64 range = (guint64) high - (guint64) low;
   for (gsize i = 0; i < count; i++)
-    out[i] = low + random_32 (noise) % (guint32) (high - low);
+    out[i] = (gint64) ((guint64) low + (range < WIDE_RANGE ? random_32 (noise) : random_64 (noise)) % range);
 }
 
 void

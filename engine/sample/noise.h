@@ -23,7 +23,7 @@ void fw_noise_seed (FwNoise *noise, guint64 seed);
 void fw_noise_randn (FwNoise *noise, float *out, gsize count);
 /* @count float32 numbers in [0, 1), as torch.rand; exact. */
 void fw_noise_rand (FwNoise *noise, float *out, gsize count);
-/* @count integers in [@low, @high), as torch.randint; exact. @high - @low is 1 .. 2^28 - 1. */
+/* @count integers in [@low, @high), as torch.randint; exact. @low < @high. */
 void fw_noise_randint (FwNoise *noise, gint64 low, gint64 high, gint64 *out, gsize count);
 
 /* The stream as bytes of the same length on every machine, for parking a job and resuming it in another process. */

@@ -58,6 +58,20 @@ test_integers (void)
     g_assert_cmpint (got[i], ==, want[i] - 7);
 }
 
+/* torch.randint after torch.manual_seed (42): three from [0, 2^28), then three from [-7, 2^33). */
+static void
+test_wide_integers (void)
+{
+  static const gint64 wide[] = { 199900595, 250975502, 127521863 }, wider[] = { 2154121346, 8159439380, 6674353783 };
+  gint64 got[3];
+  FwNoise noise;
+  fw_noise_seed (&noise, 42);
+  fw_noise_randint (&noise, 0, 1 << 28, got, 3);
+  g_assert_cmpmem (got, sizeof got, wide, sizeof wide);
+  fw_noise_randint (&noise, -7, G_GINT64_CONSTANT (1) << 33, got, 3);
+  g_assert_cmpmem (got, sizeof got, wider, sizeof wider);
+}
+
 /* Only the low half of a seed counts, as in torch. */
 static void
 test_seed (void)
@@ -132,6 +146,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/noise/recorded", test_recorded);
   g_test_add_func ("/noise/integers", test_integers);
+  g_test_add_func ("/noise/wide-integers", test_wide_integers);
   g_test_add_func ("/noise/seed", test_seed);
   g_test_add_func ("/noise/park", test_park);
   g_test_add_func ("/noise/damaged", test_damaged);
