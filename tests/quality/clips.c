@@ -12,19 +12,23 @@
 
 enum { LEAST_SIDE = 16, MOST_BYTES = 1 << 30, MOST_SIDECAR = 1 << 20 };
 
-guint8 *
-clips_read_pixels (const char *path, int *frames, int *width, int *height, GError **error)
+/* All frames of the clip's file, [frames, height, width, 3], and what the file says of them. Free with g_free(). */
+static guint8 *
+read_pixels (ReportClip *clip, GError **error)
 {
-  g_autoptr (FwDecoder) decoder = fw_decoder_open (path, NULL, NULL, error);
+  g_autoptr (FwDecoder) decoder = fw_decoder_open (clip->path, NULL, NULL, error);
   if (decoder == NULL)
     return NULL;
-  *width = fw_decoder_info (decoder)->width;
-  *height = fw_decoder_info (decoder)->height;
-  gsize row = 3 * (gsize) *width, frame = row * (gsize) *height;
+  const FwMediaInfo *info = fw_decoder_info (decoder);
+  clip->width = info->width;
+  clip->height = info->height;
+  clip->fps_n = info->fps_n;
+  clip->fps_d = info->fps_d;
+  gsize row = 3 * (gsize) clip->width, frame = row * (gsize) clip->height;
   g_autoptr (GByteArray) pixels = g_byte_array_new ();
-  for (*frames = 0;; ++*frames) {
+  for (clip->frames = 0;; clip->frames++) {
     if (pixels->len + frame > MOST_BYTES) {
-      g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” is longer than a clip can be", path);
+      g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” is longer than a clip can be", clip->path);
       return NULL;
     }
     g_byte_array_set_size (pixels, (guint) (pixels->len + frame));
@@ -34,8 +38,8 @@ clips_read_pixels (const char *path, int *frames, int *width, int *height, GErro
     if (got == 0)
       break;
   }
-  if (*frames == 0) {
-    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” has no frames", path);
+  if (clip->frames == 0) {
+    g_set_error (error, FW_ERROR, FW_ERROR_FORMAT, "“%s” has no frames", clip->path);
     return NULL;
   }
   return g_byte_array_free (g_steal_pointer (&pixels), FALSE);
@@ -78,7 +82,7 @@ judge_file (ReportClip *clip, GError **error)
     g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "“%s” is not a canonical prompt of the shapes world", clip->prompt);
     return FALSE;
   }
-  g_autofree guint8 *pixels = clips_read_pixels (clip->path, &clip->frames, &clip->width, &clip->height, error);
+  g_autofree guint8 *pixels = read_pixels (clip, error);
   if (pixels == NULL)
     return FALSE;
   if (MIN (clip->width, clip->height) < LEAST_SIDE) {

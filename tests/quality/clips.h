@@ -7,5 +7,3 @@
  * cannot be read is in it with its fault. @swapped: by the prompt of the next clip, the last by that of the first. */
 GPtrArray *clips_judge_folder (const char *folder, gboolean swapped, GError **error);
 
-/* All frames of a file, [frames, height, width, 3], at most 1 GiB. Free with g_free(). */
-guint8 *clips_read_pixels (const char *path, int *frames, int *width, int *height, GError **error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What one frame shows: the ground from the frame's rim, the shape as what stands out from it, its colour, the best of three
- * fits, and how plain and how sharp it all is. */
+ * fits, how plain and how sharp it all is, and what else is there. */
 #include "tests/quality/judge.h"
 
 #include <math.h>
@@ -136,11 +136,18 @@ look_around (const JudgeMap *map, int x, int y, int reach, float *least, float *
   }
 }
 
+/* What lies so many pixels from an edge is away from it. */
+static int
+reach_of (const JudgeMap *map)
+{
+  return MAX (2, MIN (map->width, map->height) / 42);
+}
+
 /* Deviations of the ground and of the shape's inside, both away from the edge. */
 static void
 measure_plainness (const guint8 *rgb, const JudgeMap *map, JudgeFrame *frame)
 {
-  int reach = MAX (2, MIN (map->width, map->height) / 42);
+  int reach = reach_of (map);
   double ground_sum = 0, colour_sum = 0;
   int ground_count = 0, colour_count = 0;
   const guint8 *named = frame->ground == JUDGE_UNCLEAR ? named_grounds[0] : named_grounds[frame->ground];
@@ -159,6 +166,22 @@ measure_plainness (const guint8 *rgb, const JudgeMap *map, JudgeFrame *frame)
     }
   frame->ground_deviation = ground_count > 0 ? ground_sum / ground_count : 255;
   frame->colour_deviation = colour_count > 0 ? colour_sum / colour_count : 255;
+}
+
+/* What is in the frame besides the shape, whatever its colour, and how far the shape's box lies outside. A ragged outline, which
+ * the overlap judges, stays within some pixels of the box. */
+static void
+measure_surroundings (const guint8 *rgb, const guint8 *ground, const JudgeMap *map, JudgeFrame *frame)
+{
+  const JudgeFit *fit = &frame->fit[frame->shape];
+  double away = fit->half + 3 * reach_of (map);
+  int count = 0;
+  for (int y = 0; y < map->height; y++)
+    for (int x = 0; x < map->width; x++)
+      if (fabs (x + 0.5 - fit->x) > away || fabs (y + 0.5 - fit->y) > away)
+        count += distance (rgb + 3 * (y * map->width + x), ground) > stands_out;
+  frame->strange = count / ((double) map->width * map->height);
+  frame->outside = MAX (0, fit->half - MIN (MIN (fit->x, map->width - fit->x), MIN (fit->y, map->height - fit->y)));
 }
 
 void
@@ -183,5 +206,6 @@ judge_frame (const guint8 *rgb, int width, int height, JudgeFrame *frame)
   }
   frame->edge = rise / judge_perimeter (frame->shape, frame->fit[frame->shape].half);
   measure_plainness (rgb, &map, frame);
+  measure_surroundings (rgb, ground, &map, frame);
   g_free (map.cover);
 }

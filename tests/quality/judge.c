@@ -27,6 +27,9 @@ static const double least_overlap_median = 0.85, least_overlap = 0.7, most_groun
 /* An edge of this part of the side is a blur: 2.7 pixels of 128, over three times the width of a rendered edge. */
 static const double most_edge = 0.021;
 
+/* There is one shape, and all of it: specks of 16 pixels of 128x128, and a fit's pixel beyond the border, are let pass. */
+static const double most_strange = 0.001, most_outside = 0.01;
+
 /* The tone of the shape may change by this many levels over the frames. */
 enum { MOST_TONE_CHANGE = 24 };
 
@@ -172,17 +175,17 @@ static void
 measure (const JudgeFrame *frames, int count, int shape, double side, JudgeVerdict *verdict)
 {
   g_autofree double *overlaps = g_new (double, (gsize) count);
-  g_autofree double *edges = g_new (double, (gsize) count);
   verdict->overlap_least = 1;
   for (int i = 0; i < count; i++) {
     overlaps[i] = frames[i].fit[shape].overlap;
-    edges[i] = frames[i].edge / side;
     verdict->overlap_least = MIN (verdict->overlap_least, overlaps[i]);
     verdict->ground_deviation = MAX (verdict->ground_deviation, frames[i].ground_deviation);
     verdict->colour_deviation = MAX (verdict->colour_deviation, frames[i].colour_deviation);
+    verdict->edge = MAX (verdict->edge, frames[i].edge / side);
+    verdict->strange = MAX (verdict->strange, frames[i].strange);
+    verdict->outside = MAX (verdict->outside, frames[i].outside / side);
   }
   verdict->overlap_median = median (overlaps, count);
-  verdict->edge = median (edges, count);
   verdict->x = frames[0].fit[shape].x / side;
   verdict->y = frames[0].fit[shape].y / side;
   verdict->half = frames[0].fit[shape].half / side;
@@ -193,6 +196,8 @@ find_fault (const JudgeFrame *frames, int count, int shape, const Path *path, do
 {
   const struct { gboolean found; const char *name; } faults[] = {
     { verdict->ground_deviation > most_ground_deviation, "the ground is off or not plain" },
+    { verdict->strange > most_strange, "there is more than one shape" },
+    { verdict->outside > most_outside, "the shape leaves the frame" },
     { verdict->edge > most_edge, "the edges are blurred" },
     { tone_change (frames, count) > MOST_TONE_CHANGE, "the colour flickers" },
     { verdict->read.value[JUDGE_MOTION] != JUDGE_STILL && goes_back (frames, count, shape, path, side), "the motion goes back" },

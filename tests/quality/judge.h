@@ -52,6 +52,8 @@ typedef struct {
   double ground_deviation;    /* mean distance of the ground's pixels from the named ground */
   double colour_deviation;    /* mean distance of the shape's inner pixels from its own tone */
   double edge;                /* mean width of the edge */
+  double strange;             /* part of the frame that stands out from the ground away from the shape */
+  double outside;             /* how far the shape reaches over the frame's border */
 } JudgeFrame;
 
 /* @rgb: [height, width, 3]. */
@@ -63,7 +65,7 @@ typedef struct {
   gboolean right[JUDGE_N_ATTRIBUTES];
   int n_right;
   double overlap_median, overlap_least;  /* of the wanted shape, over the frames */
-  double ground_deviation, colour_deviation, edge; /* of the worst frame; the edge is the median over the frames */
+  double ground_deviation, colour_deviation, edge, strange, outside; /* of the worst frame */
   double x, y, half;                     /* the shape in the first frame */
   const char *fault;                     /* the first thing wrong beyond the five attributes, or NULL */
   gboolean passed;                       /* all five right, and no fault */

@@ -83,13 +83,6 @@ add_missing (GPtrArray *clips, GStrv prompts, int seeds)
   }
 }
 
-/* Chance gets all five right once in 1344 clips: more than one in 20 is not chance. */
-static gboolean
-is_chance (const ReportSummary *summary)
-{
-  return summary->clips > 0 && 20 * summary->all_right <= summary->clips;
-}
-
 static int
 run (Options *options, GError **error)
 {
@@ -108,7 +101,7 @@ run (Options *options, GError **error)
     return EXIT_MISSED;
   if (options->sheet != NULL && !report_write_sheet (options->sheet, clips, error))
     return EXIT_MISSED;
-  return (options->chance ? is_chance (&summary) : summary.reached) ? EXIT_REACHED : EXIT_MISSED;
+  return (options->chance ? report_is_chance (&summary) : summary.reached) ? EXIT_REACHED : EXIT_MISSED;
 }
 
 int

@@ -14,6 +14,9 @@
 static const double least_passed = 58.0 / 64, least_attribute = 0.95;
 static const double least_overlap_median = 0.85, least_overlap = 0.7, most_ground_deviation = 4, least_spread = 0.05;
 
+/* What a clip of the world is. */
+enum { FRAMES = 16, SIDE = 128, FRAMES_A_SECOND = 8 };
+
 ReportClip *
 report_clip_new (const char *path, const char *prompt)
 {
@@ -78,6 +81,13 @@ summarise_spread (const GPtrArray *clips, ReportSummary *summary)
   }
 }
 
+static gboolean
+has_strange_size (const ReportClip *clip)
+{
+  return clip->fault == NULL && (clip->frames != FRAMES || clip->width != SIDE || clip->height != SIDE
+                                 || clip->fps_n != FRAMES_A_SECOND * clip->fps_d);
+}
+
 void
 report_summarise (const GPtrArray *clips, ReportSummary *summary)
 {
@@ -89,6 +99,7 @@ report_summarise (const GPtrArray *clips, ReportSummary *summary)
     const ReportClip *clip = clips->pdata[i];
     const JudgeVerdict *verdict = &clip->verdict;
     summary->unjudged += clip->fault != NULL;
+    summary->strange_sizes += has_strange_size (clip);
     summary->passed += verdict->passed;
     for (int a = 0; a < JUDGE_N_ATTRIBUTES; a++)
       summary->right[a] += verdict->right[a];
@@ -103,11 +114,17 @@ report_summarise (const GPtrArray *clips, ReportSummary *summary)
   if (summary->all_right == 0)
     summary->overlap_least = 0;
   summarise_spread (clips, summary);
-  summary->reached = summary->clips > 0 && summary->passed >= least_passed * summary->clips
+  summary->reached = summary->clips > 0 && summary->strange_sizes == 0 && summary->passed >= least_passed * summary->clips
                      && summary->overlap_median >= least_overlap_median && summary->overlap_least >= least_overlap
                      && summary->ground_deviation <= most_ground_deviation && summary->spread_least >= least_spread;
   for (int a = 0; a < JUDGE_N_ATTRIBUTES; a++)
     summary->reached = summary->reached && summary->right[a] >= least_attribute * summary->clips;
+}
+
+gboolean
+report_is_chance (const ReportSummary *summary)
+{
+  return summary->clips > 0 && summary->unjudged == 0 && 20 * summary->all_right <= summary->clips;
 }
 
 static char *
@@ -138,6 +155,8 @@ report_print (const GPtrArray *clips, const ReportSummary *summary)
            summary->unjudged, summary->passed);
   g_print ("where all five are right: overlap median %.3f, least frame %.3f; ground deviation at most %.2f levels\n",
            summary->overlap_median, summary->overlap_least, summary->ground_deviation);
+  if (summary->strange_sizes > 0)
+    g_print ("%d clips are not %d frames of %dx%d at %d a second\n", summary->strange_sizes, FRAMES, SIDE, SIDE, FRAMES_A_SECOND);
   if (summary->repeated > 0)
     g_print ("starts of %d repeated prompts spread by at least %.3f of the side\n", summary->repeated, summary->spread_least);
   g_print ("the bar is %s\n", summary->reached ? "reached" : "not reached");
@@ -206,6 +225,7 @@ add_summary (JsonBuilder *builder, const ReportSummary *summary)
 {
   add_count (builder, "clips", summary->clips);
   add_count (builder, "unjudged", summary->unjudged);
+  add_count (builder, "strange_sizes", summary->strange_sizes);
   add_count (builder, "all_five_right", summary->all_right);
   add_count (builder, "passed", summary->passed);
   json_builder_set_member_name (builder, "right");

@@ -13,7 +13,7 @@ typedef struct {
   char *fault;              /* why it could not be judged, or NULL */
   JudgeWords wanted;
   JudgeVerdict verdict;     /* zeros where @fault is set */
-  int width, height, frames;
+  int width, height, frames, fps_n, fps_d;
   guint8 *stills;           /* [REPORT_STILLS, height, width, 3], evenly spread over the clip */
 } ReportClip;
 
@@ -23,6 +23,7 @@ void report_clip_free (ReportClip *clip);
 /* Over all clips unless said otherwise. */
 typedef struct {
   int clips, unjudged, passed, all_right, right[JUDGE_N_ATTRIBUTES];
+  int strange_sizes;                    /* clips that are not 16 frames of 128x128 at 8 a second */
   double overlap_median, overlap_least; /* of the clips whose five attributes are right: median of medians, least frame */
   double ground_deviation;              /* the worst clip among those */
   int repeated;                         /* prompts with more than one clip */
@@ -32,6 +33,9 @@ typedef struct {
 
 /* @clips: an array of ReportClip. */
 void report_summarise (const GPtrArray *clips, ReportSummary *summary);
+/* Whether the clips are no better than chance, which gets all five right once in 1344: at most one in 20, and of a clip that nobody
+ * could judge nothing is known. */
+gboolean report_is_chance (const ReportSummary *summary);
 void report_print (const GPtrArray *clips, const ReportSummary *summary);
 gboolean report_write_json (const char *path, const GPtrArray *clips, const ReportSummary *summary, GError **error);
 

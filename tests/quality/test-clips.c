@@ -11,25 +11,36 @@
 
 enum { FRAMES = 16, SIDE = 128, CLIPS = 12 };
 
+typedef struct { int frames, side, rate; } Format;
+
+static const Format world = { FRAMES, SIDE, 8 };
+
 /* Writes sample @index under @name, told to be of @prompt, or of its own caption where that is NULL. */
 static void
-write_clip (const char *folder, const char *name, guint64 index, int quality, const char *prompt)
+write_clip_as (const Format *format, const char *folder, const char *name, guint64 index, int quality, const char *prompt)
 {
   FwShapesScene scene;
+  gsize row = 3 * (gsize) format->side, frame = row * (gsize) format->side;
   fw_shapes_draw (31, index, FW_SHAPES_HELD_OUT, &scene);
-  g_autofree guint8 *rgb = g_malloc (FRAMES * 3 * SIDE * SIDE);
-  fw_shapes_render_clip (&scene, FRAMES, SIDE, rgb);
+  g_autofree guint8 *rgb = g_malloc ((gsize) format->frames * frame);
+  fw_shapes_render_clip (&scene, format->frames, format->side, rgb);
   g_autofree char *caption = prompt != NULL ? g_strdup (prompt) : fw_shapes_caption (&scene.attributes, 0);
   g_autofree char *comment = g_strdup_printf ("{\"prompt\": \"%s\"}", caption), *path = g_build_filename (folder, name, NULL);
-  FwEncodeSpec spec = { .path = path, .width = SIDE, .height = SIDE, .fps_n = 8, .fps_d = 1, .frames = FRAMES, .quality = quality,
-                        .comment = comment };
+  FwEncodeSpec spec = { .path = path, .width = format->side, .height = format->side, .fps_n = format->rate, .fps_d = 1,
+                        .frames = format->frames, .quality = quality, .comment = comment };
   g_autoptr (GError) error = NULL;
   FwEncoder *encoder = fw_encoder_open (&spec, NULL, &error);
   g_assert_no_error (error);
-  for (int t = 0; t < FRAMES; t++)
-    g_assert_true (fw_encoder_push (encoder, rgb + t * 3 * SIDE * SIDE, 3 * SIDE, NULL, &error));
+  for (int t = 0; t < format->frames; t++)
+    g_assert_true (fw_encoder_push (encoder, rgb + (gsize) t * frame, row, NULL, &error));
   g_assert_true (fw_encoder_finish (encoder, NULL, &error));
   g_assert_no_error (error);
+}
+
+static void
+write_clip (const char *folder, const char *name, guint64 index, int quality, const char *prompt)
+{
+  write_clip_as (&world, folder, name, index, quality, prompt);
 }
 
 static void
@@ -155,6 +166,37 @@ test_spread (void)
   remove_folder (folder);
 }
 
+/* Clips that pass, but are not of the world's length, size or rate. */
+static void
+test_strange_sizes (void)
+{
+  static const Format strange[] = { { FRAMES - 1, SIDE, 8 }, { FRAMES, SIDE - 32, 8 }, { FRAMES, SIDE, 9 } };
+  for (gsize i = 0; i < G_N_ELEMENTS (strange); i++) {
+    g_autofree char *folder = g_dir_make_tmp ("judge-XXXXXX", NULL);
+    ReportSummary summary;
+    write_clip (folder, "0.mkv", 0, 0, NULL);
+    g_ptr_array_unref (judge (folder, &summary));
+    g_assert_true (summary.reached);
+    write_clip_as (&strange[i], folder, "1.mkv", 1, 0, NULL);
+    g_ptr_array_unref (judge (folder, &summary));
+    g_assert_cmpint (summary.passed, ==, 2);
+    g_assert_cmpint (summary.strange_sizes, ==, 1);
+    g_assert_false (summary.reached);
+    remove_folder (folder);
+  }
+}
+
+static void
+test_chance (void)
+{
+  static const struct { ReportSummary summary; gboolean chance; } rows[] = {
+    { { .clips = 40, .all_right = 2 }, TRUE }, { { .clips = 40, .all_right = 3 }, FALSE },
+    { { .clips = 40, .unjudged = 1 }, FALSE }, { { .clips = 0 }, FALSE },
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
+    g_assert_cmpint (report_is_chance (&rows[i].summary), ==, rows[i].chance);
+}
+
 /* The prompts that reports are made with: 64 captions in canonical wording, each once, none of which training has seen. */
 static void
 test_held_out (void)
@@ -185,6 +227,8 @@ main (int argc, char **argv)
   g_test_add_func ("/clips/counts", test_counts);
   g_test_add_func ("/clips/swapped", test_swapped);
   g_test_add_func ("/clips/spread", test_spread);
+  g_test_add_func ("/clips/strange-sizes", test_strange_sizes);
+  g_test_add_func ("/clips/chance", test_chance);
   g_test_add_func ("/clips/held-out", test_held_out);
   return g_test_run ();
 }

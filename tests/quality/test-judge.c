@@ -94,11 +94,11 @@ blur_line (const guint8 *from, guint8 *to, int count, gsize stride, double sigma
 }
 
 static void
-blur (Clip *clip, double sigma)
+blur (Clip *clip, double sigma, int first, int count)
 {
   g_autofree guint8 *across = g_malloc (frame_bytes (clip));
   gsize row = 3 * (gsize) clip->side;
-  for (int t = 0; t < FRAMES; t++) {
+  for (int t = first; t < first + count; t++) {
     guint8 *frame = clip->rgb + (gsize) t * frame_bytes (clip);
     for (gsize line = 0; line < (gsize) clip->side; line++)
       for (gsize c = 0; c < 3; c++)
@@ -164,7 +164,13 @@ copy_frame (Clip *clip, int to, int from)
 static void
 damage_blur (Clip *clip)
 {
-  blur (clip, 0.02 * clip->side);
+  blur (clip, 0.02 * clip->side, 0, FRAMES);
+}
+
+static void
+damage_some_blurred (Clip *clip)
+{
+  blur (clip, 0.02 * clip->side, 6, 4);
 }
 
 static void
@@ -346,17 +352,23 @@ damage_cut (Clip *clip)
   }
 }
 
+/* Fills a disc of @radius in pixels about (x, y) of frame @t. */
+static void
+add_disc (Clip *clip, int t, double x, double y, double radius, const guint8 *colour)
+{
+  guint8 *frame = clip->rgb + (gsize) t * frame_bytes (clip);
+  for (int row = 0; row < clip->side; row++)
+    for (int column = 0; column < clip->side; column++)
+      if (hypot (column + 0.5 - x, row + 0.5 - y) < radius)
+        memcpy (frame + 3 * (gsize) (row * clip->side + column), colour, 3);
+}
+
 /* Empties a disc in the middle of the shape of frame @t, @part of its half-size. */
 static void
 hollow (Clip *clip, int t, double part)
 {
   FwShapesPose pose = fw_shapes_pose (&clip->scene, t / (FRAMES - 1.0));
-  double side = clip->side, radius = part * pose.half * side;
-  guint8 *frame = clip->rgb + (gsize) t * frame_bytes (clip);
-  for (int y = 0; y < clip->side; y++)
-    for (int x = 0; x < clip->side; x++)
-      if (hypot (x + 0.5 - pose.x * side, y + 0.5 - (pose.y + 0.2 * pose.half) * side) < radius)
-        memcpy (frame + 3 * (gsize) (y * clip->side + x), clip->rgb, 3);
+  add_disc (clip, t, pose.x * clip->side, (pose.y + 0.2 * pose.half) * clip->side, part * pose.half * clip->side, clip->rgb);
 }
 
 static void
@@ -398,6 +410,50 @@ damage_wobble (Clip *clip)
   shake (clip, 0, 0.65);
 }
 
+/* A small disc in the corner that is farthest from the shape, in one frame or in all; of the shape's own colour or another. */
+static void
+add_companion (Clip *clip, int first, int count, gboolean alike)
+{
+  static const guint8 others[2][3] = { { 52, 108, 219 }, { 39, 174, 96 } };
+  FwShapesPose pose = fw_shapes_pose (&clip->scene, first / (FRAMES - 1.0));
+  double side = clip->side, radius = 0.035 * side, near = 1.2 * radius;
+  guint8 own[3];
+  memcpy (own, clip->rgb + (gsize) first * frame_bytes (clip)
+               + 3 * ((gsize) (pose.y * side) * (gsize) clip->side + (gsize) (pose.x * side)), 3);
+  for (int t = first; t < first + count; t++)
+    add_disc (clip, t, pose.x > 0.5 ? near : side - near, pose.y > 0.5 ? near : side - near, radius,
+              alike ? own : others[memcmp (own, others[0], 3) == 0]);
+}
+
+static void
+damage_other_companion (Clip *clip)
+{
+  add_companion (clip, 0, FRAMES, FALSE);
+}
+
+static void
+damage_like_companion (Clip *clip)
+{
+  add_companion (clip, 0, FRAMES, TRUE);
+}
+
+static void
+damage_flash (Clip *clip)
+{
+  add_companion (clip, 0, 1, FALSE);
+}
+
+/* The whole path moved so that a third of the half-size is cut off at the left border. */
+static void
+damage_outside (Clip *clip)
+{
+  FwShapesScene scene = clip->scene;
+  double left = MIN (scene.first.x - scene.first.half, scene.last.x - scene.last.half) + scene.first.half / 3;
+  scene.first.x -= left;
+  scene.last.x -= left;
+  fw_shapes_render_clip (&scene, FRAMES, clip->side, clip->rgb);
+}
+
 /* A darker tone of the same colour every other frame, the ground untouched. */
 static void
 damage_tone_flicker (Clip *clip)
@@ -420,6 +476,11 @@ static const struct {
   const char *fault;
 } damages[] = {
   { "blurred", damage_blur, FALSE, "blurred" },
+  { "some-frames-blurred", damage_some_blurred, FALSE, "blurred" },
+  { "companion-of-another-colour", damage_other_companion, FALSE, "more than one" },
+  { "companion-of-the-same-colour", damage_like_companion, FALSE, "more than one" },
+  { "companion-in-one-frame", damage_flash, FALSE, "more than one" },
+  { "outside", damage_outside, FALSE, "leaves the frame" },
   { "noise", damage_noise, FALSE },
   { "grain", damage_grain, FALSE, "not plain" },
   { "plain", damage_plain, FALSE },
@@ -496,7 +557,7 @@ test_spared (void)
     Clip clip;
     clip_make (&clip, i, 128);
     if (i % 3 == 0)
-      blur (&clip, 0.8);
+      blur (&clip, 0.8, 0, FRAMES);
     if (i % 3 == 1)
       halve_chroma (&clip);
     if (i % 2 == 0)
