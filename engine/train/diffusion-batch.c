@@ -148,8 +148,8 @@ take_samples (FwDiffusionBatches *s, const FwTrainRow *row, Row *b, const FwTrai
   for (int i = 0; i < row->batch; i++) {
     guint64 sample = (at->first_sample + (guint64) i) % (guint64) b->cached;
     fw_shapes_draw (s->stage->seed, sample, FW_SHAPES_TRAINED, &b->scenes[i]);
-    if (b->cache != NULL)
-      fw_latent_cache_get (b->cache, sample, b->x0 + (gsize) i * latent_size (s, row));
+    if (b->cache != NULL && !fw_latent_cache_get (b->cache, sample, b->x0 + (gsize) i * latent_size (s, row), error))
+      return FALSE;
   }
   return TRUE;
 }

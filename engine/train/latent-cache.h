@@ -16,5 +16,5 @@ FwLatentCache *fw_latent_cache_open (const char *path, const char *digest, gint6
                                      gpointer user_data, GError **error);
 void fw_latent_cache_free (FwLatentCache *cache);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwLatentCache, fw_latent_cache_free)
-/* Sample @index modulo the number of samples, as @size floats. */
-void fw_latent_cache_get (const FwLatentCache *cache, guint64 index, float *latent);
+/* Sample @index modulo the number of samples, as @size floats. One thread at a time. */
+gboolean fw_latent_cache_get (FwLatentCache *cache, guint64 index, float *latent, GError **error);
