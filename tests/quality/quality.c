@@ -15,7 +15,7 @@ typedef struct {
   char **extra;
   int first, seeds;
   gint64 seed;
-  gboolean chance, swap;
+  gboolean chance, spread, swap;
 } Options;
 
 /* The prompts of a file, one a line, at most @first of them where that is not 0. */
@@ -101,7 +101,8 @@ run (Options *options, GError **error)
     return EXIT_MISSED;
   if (options->sheet != NULL && !report_write_sheet (options->sheet, clips, error))
     return EXIT_MISSED;
-  return (options->chance ? report_is_chance (&summary) : summary.reached) ? EXIT_REACHED : EXIT_MISSED;
+  gboolean reached = options->chance ? report_is_chance (&summary) : options->spread ? report_is_spread (&summary) : summary.reached;
+  return reached ? EXIT_REACHED : EXIT_MISSED;
 }
 
 int
@@ -117,6 +118,7 @@ main (int argc, char **argv)
     { "seed", 0, 0, G_OPTION_ARG_INT64, &options.seed, "The seed of the first clip", "N" },
     { "seeds", 0, 0, G_OPTION_ARG_INT, &options.seeds, "Clips of each prompt", "N" },
     { "chance", 0, 0, G_OPTION_ARG_NONE, &options.chance, "Succeed where the clips are no better than chance", NULL },
+    { "spread", 0, 0, G_OPTION_ARG_NONE, &options.spread, "Succeed where clips of the same prompt start at different places", NULL },
     { "swap", 0, 0, G_OPTION_ARG_NONE, &options.swap, "Judge each clip by the prompt of the next", NULL },
     { "report", 0, 0, G_OPTION_ARG_FILENAME, &options.report, "Write the report here", "FILE.json" },
     { "sheet", 0, 0, G_OPTION_ARG_FILENAME, &options.sheet, "Write the contact sheet here", "FILE.png" },

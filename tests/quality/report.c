@@ -43,7 +43,14 @@ compare_doubles (const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
-/* The largest distance between two starts of the same prompt, and how many clips it has. */
+/* A clip of @prompt in which there is a shape. */
+static gboolean
+has_start (const ReportClip *clip, const char *prompt)
+{
+  return clip->fault == NULL && clip->verdict.half > 0 && strcmp (clip->prompt, prompt) == 0;
+}
+
+/* The largest distance between two starts of the same prompt, and how many there are. */
 static double
 measure_spread (const GPtrArray *clips, const char *prompt, int *count)
 {
@@ -51,12 +58,12 @@ measure_spread (const GPtrArray *clips, const char *prompt, int *count)
   *count = 0;
   for (guint i = 0; i < clips->len; i++) {
     const ReportClip *one = clips->pdata[i];
-    if (one->fault != NULL || strcmp (one->prompt, prompt) != 0)
+    if (!has_start (one, prompt))
       continue;
     ++*count;
     for (guint j = 0; j < i; j++) {
       const ReportClip *other = clips->pdata[j];
-      if (other->fault == NULL && strcmp (other->prompt, prompt) == 0)
+      if (has_start (other, prompt))
         most = MAX (most, hypot (one->verdict.x - other->verdict.x, one->verdict.y - other->verdict.y));
     }
   }
@@ -119,6 +126,12 @@ report_summarise (const GPtrArray *clips, ReportSummary *summary)
                      && summary->ground_deviation <= most_ground_deviation && summary->spread_least >= least_spread;
   for (int a = 0; a < JUDGE_N_ATTRIBUTES; a++)
     summary->reached = summary->reached && summary->right[a] >= least_attribute * summary->clips;
+}
+
+gboolean
+report_is_spread (const ReportSummary *summary)
+{
+  return summary->repeated > 0 && summary->unjudged == 0 && summary->spread_least >= least_spread;
 }
 
 gboolean

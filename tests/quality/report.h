@@ -26,7 +26,7 @@ typedef struct {
   int strange_sizes;                    /* clips that are not 16 frames of 128x128 at 8 a second */
   double overlap_median, overlap_least; /* of the clips whose five attributes are right: median of medians, least frame */
   double ground_deviation;              /* the worst clip among those */
-  int repeated;                         /* prompts with more than one clip */
+  int repeated;                         /* prompts with more than one clip that shows a shape */
   double spread_least;                  /* of their start positions: the least over the prompts, as a fraction of the side */
   gboolean reached;                     /* the quality bar of the project */
 } ReportSummary;
@@ -36,6 +36,8 @@ void report_summarise (const GPtrArray *clips, ReportSummary *summary);
 /* Whether the clips are no better than chance, which gets all five right once in 1344: at most one in 20, and of a clip that nobody
  * could judge nothing is known. */
 gboolean report_is_chance (const ReportSummary *summary);
+/* Whether the clips of each repeated prompt start at different places, whatever else is right or wrong with them. */
+gboolean report_is_spread (const ReportSummary *summary);
 void report_print (const GPtrArray *clips, const ReportSummary *summary);
 gboolean report_write_json (const char *path, const GPtrArray *clips, const ReportSummary *summary, GError **error);
 

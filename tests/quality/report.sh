@@ -26,7 +26,7 @@ make=(--generate "$build/app/cli/framewright-cli")
 step "The held-out prompts" "${make[@]}" --model "$model" --prompts "$prompts" --clips clips --report quality.json --sheet quality.png
 step "Each clip judged by the next one's prompt" --chance --swap --clips clips --report swapped.json
 echo "a small white circle standing still on a navy background" >one-prompt.txt
-step "Four seeds of one prompt" "${make[@]}" --model "$model" --prompts one-prompt.txt --seeds 4 --clips seeds --report seeds.json
+step "Four seeds of one prompt" --spread "${make[@]}" --model "$model" --prompts one-prompt.txt --seeds 4 --clips seeds --report seeds.json
 for name in transformer text vae; do
   rm -rf scrambled
   cp -r "$model" scrambled

@@ -197,6 +197,24 @@ test_chance (void)
     g_assert_cmpint (report_is_chance (&rows[i].summary), ==, rows[i].chance);
 }
 
+/* Clips without a shape start nowhere, so they are not far from any other. */
+static void
+test_starts (void)
+{
+  static const struct { double x, half; } starts[] = { { 0.5, 0.1 }, { 0.52, 0.1 }, { 0, 0 }, { 0.57, 0.1 } };
+  g_autoptr (GPtrArray) clips = g_ptr_array_new_with_free_func ((GDestroyNotify) report_clip_free);
+  ReportSummary summary;
+  for (gsize i = 0; i < G_N_ELEMENTS (starts); i++) {
+    ReportClip *clip = report_clip_new (NULL, "the same");
+    clip->verdict.x = clip->verdict.y = starts[i].x;
+    clip->verdict.half = starts[i].half;
+    g_ptr_array_add (clips, clip);
+    report_summarise (clips, &summary);
+    g_assert_cmpint (summary.repeated, ==, i > 0);
+    g_assert_cmpint (report_is_spread (&summary), ==, i == 3);
+  }
+}
+
 /* The prompts that reports are made with: 64 captions in canonical wording, each once, none of which training has seen. */
 static void
 test_held_out (void)
@@ -229,6 +247,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clips/spread", test_spread);
   g_test_add_func ("/clips/strange-sizes", test_strange_sizes);
   g_test_add_func ("/clips/chance", test_chance);
+  g_test_add_func ("/clips/starts", test_starts);
   g_test_add_func ("/clips/held-out", test_held_out);
   return g_test_run ();
 }
