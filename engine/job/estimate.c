@@ -19,6 +19,7 @@ typedef struct {
   char *name, *kind;
   double forecast;          /* seconds, before the run */
   gboolean known;           /* @forecast was measured, not guessed */
+  gboolean idle;            /* has no work, and so no speed */
   gboolean over;
   double seconds;           /* taken, once over */
 } Entry;
@@ -81,10 +82,11 @@ fw_estimate_plan (FwEstimate *estimate, const FwJobPhase *phases, guint count, d
     entry.kind = g_strdup (phases[i].kind != NULL ? phases[i].kind : phases[i].name);
     entry.phase.name = entry.name;
     entry.phase.kind = entry.kind;
-    entry.phase.work = isfinite (phases[i].work) && phases[i].work > 0 ? phases[i].work : 1;
+    entry.idle = !isfinite (phases[i].work) || phases[i].work <= 0;
+    entry.phase.work = entry.idle ? 1 : phases[i].work;
     double cost = estimate->costs != NULL ? fw_costs_find (estimate->costs, entry.kind) : 0;
     entry.known = cost > 0;
-    entry.forecast = entry.phase.work * (entry.known ? cost : fw_costs_guess (estimate->costs, entry.kind));
+    entry.forecast = entry.idle ? 0 : entry.phase.work * (entry.known ? cost : fw_costs_guess (estimate->costs, entry.kind));
     g_array_append_val (estimate->entries, entry);
   }
 }
@@ -98,7 +100,7 @@ close_phase (FwEstimate *estimate, double now)
   Entry *entry = entry_at (estimate, (guint) estimate->current);
   entry->seconds = now - estimate->phase_began;
   entry->over = TRUE;
-  if (estimate->costs != NULL)
+  if (estimate->costs != NULL && !entry->idle)
     fw_costs_learn (estimate->costs, entry->kind, entry->phase.work, entry->seconds);
 }
 
@@ -148,7 +150,7 @@ pace (const FwEstimate *estimate, gboolean known)
   double taken = 0, forecast = 0, all = 0;
   for (guint i = 0; i < estimate->entries->len; i++) {
     const Entry *entry = entry_at (estimate, i);
-    if (entry->known != known)
+    if (entry->known != known || entry->idle)
       continue;
     all += entry->forecast;
     if (entry->over) {

@@ -9,7 +9,8 @@ typedef struct {
   const char *name;         /* one word for people and scripts: load, text, sample, decode, save, train, validate … */
   const char *kind;         /* what its speed depends on besides the machine, as "sample stdit bf16 amx"; NULL = the name.
                              * Phases of one kind share a learned speed */
-  double work;              /* forecast amount, > 0: FLOPs, or bytes, or frames; one unit for each kind */
+  double work;              /* forecast amount: FLOPs, or bytes, or frames; one unit for each kind. Of a phase without any, as what
+                             * a job that goes on has behind it, no speed is learned */
   guint steps;              /* how many steps it counts for people; 0 = none */
 } FwJobPhase;
 

@@ -18,14 +18,15 @@ gather (const FwGenerateJob *job, const float *latent, int first, float *batch)
 }
 
 gboolean
-fw_generate_decode_frames (FwGenerateJob *job, const float *latent, int first, guint8 *rgb, GError **error)
+fw_generate_decode_frames (FwGenerateJob *job, const float *latent, int first, guint8 *rgb, FwExecProgress progress,
+                           GError **error)
 {
   int channels = job->network[FW_ROLE_IMAGE]->traits.channels, count = job->way.decode_frames;
   gsize positions = (gsize) job->base->width * job->base->height;
   g_autofree float *batch = g_new (float, (gsize) count * channels * job->latent[1] * job->latent[2]);
   gather (job, latent, first, batch);
   fw_exec_bind (job->decode.exec, "latent", batch);
-  const float *frames = fw_stage_run (&job->decode, job->cancellable, fw_generate_progress, job, error);
+  const float *frames = fw_stage_run (&job->decode, job->cancellable, progress, job, error);
   if (frames == NULL)
     return FALSE;
   for (int frame = 0; frame < count; frame++)
@@ -39,7 +40,7 @@ encode_frames (FwGenerateJob *job, FwEncoder *encoder, const float *latent, GErr
   gsize stride = (gsize) job->base->width * 3, frame = stride * job->base->height;
   g_autofree guint8 *rgb = g_malloc (frame * job->way.decode_frames);
   for (int first = 0; first < job->latent[0]; first += job->way.decode_frames) {
-    if (!fw_generate_decode_frames (job, latent, first, rgb, error))
+    if (!fw_generate_decode_frames (job, latent, first, rgb, fw_generate_progress, error))
       return FALSE;
     job->work_done += job->decode.plan->flops;
     for (int i = 0; i < job->way.decode_frames; i++)

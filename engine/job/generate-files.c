@@ -109,7 +109,7 @@ find_finished (FwGenerateClip *clip)
 
 /* An interrupted run can only be continued as the same clip; that it left nothing means it had not come far. */
 static gboolean
-check_journal (const FwGenerateClip *clip, GError **error)
+check_journal (FwGenerateClip *clip, GError **error)
 {
   g_autofree char *path = fw_journal_path (clip->output);
   if (!g_file_test (path, G_FILE_TEST_EXISTS))
@@ -118,8 +118,10 @@ check_journal (const FwGenerateClip *clip, GError **error)
   g_autoptr (FwRecipe) recipe = journal != NULL ? fw_recipe_from_json (journal->recipe, strlen (journal->recipe), error) : NULL;
   if (recipe == NULL)
     return FALSE;
-  if (fw_recipe_equal (recipe, clip->recipe))
+  if (fw_recipe_equal (recipe, clip->recipe)) {
+    clip->begun = journal->step;
     return TRUE;
+  }
   g_set_error (error, FW_ERROR, FW_ERROR_INVALID,
                "The interrupted run that would have written “%s” had other settings; repeat them, or start again without --resume",
                clip->output);

@@ -24,12 +24,12 @@ fw_generate_sample_bytes (const FwGenerateJob *job, int rows)
   return (gsize) rows * (floats * sizeof (float) + length);
 }
 
-/* The texts that were encoded, the null caption among them. */
+/* The texts that were encoded, and the null caption. */
 static gint64
 caption_bytes (const FwGenerateJob *job)
 {
   const FwNetworkTraits *traits = &job->network[FW_ROLE_DENOISER]->traits;
-  return (gint64) (job->clips->len + 2) * traits->caption_length * traits->caption_width * (gint64) sizeof (float);
+  return ((gint64) fw_generate_count_texts (job) + 1) * traits->caption_length * traits->caption_width * (gint64) sizeof (float);
 }
 
 /* The sampler's state is held twice while it is written to the journal: as it is, and as bytes. */

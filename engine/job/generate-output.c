@@ -132,13 +132,38 @@ try_writing (const char *path, GError **error)
   return writer != NULL;
 }
 
+/* Whether a file of this name is a preview of a clip: the clip's name, ".step-", a number, ".png". */
+static gboolean
+is_preview (const char *name, GHashTable *clips)
+{
+  const char *end = g_strrstr (name, ".step-");
+  g_autofree char *clip = end != NULL ? g_strndup (name, (gsize) (end - name)) : NULL;
+  return clip != NULL && g_str_has_suffix (end, ".png") && g_hash_table_contains (clips, clip);
+}
+
+/* Previews of an earlier run are written over as its clip would be. */
 static gboolean
 check_previews (const FwGenerateJob *job, GError **error)
 {
-  if (job->request->preview == NULL)
+  const char *folder = job->request->preview, *name = NULL;
+  if (folder == NULL)
     return TRUE;
-  g_autofree char *trial = g_build_filename (job->request->preview, "preview", NULL);
-  return try_writing (trial, error);
+  g_autofree char *trial = g_build_filename (folder, "preview", NULL);
+  if (!try_writing (trial, error))
+    return FALSE;
+  if (job->request->force || job->request->resume)
+    return TRUE;
+  g_autoptr (GHashTable) clips = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 0; i < job->clips->len; i++)
+    g_hash_table_add (clips, g_path_get_basename (((FwGenerateClip *) g_ptr_array_index (job->clips, i))->output));
+  g_autoptr (GDir) listing = g_dir_open (folder, 0, NULL);
+  while (listing != NULL && (name = g_dir_read_name (listing)) != NULL)
+    if (is_preview (name, clips)) {
+      g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "“%s/%s” exists; choose another folder, or allow replacing it (--force)",
+                   folder, name);
+      return FALSE;
+    }
+  return TRUE;
 }
 
 /* The encoder is asked once, since all clips are of one kind; names are looked at one by one. */
@@ -153,15 +178,12 @@ check_outputs (FwGenerateJob *job, GError **error)
       continue;
     /* without a comment, a recipe that a killed run left is no obstacle */
     FwEncodeSpec spec = fw_generate_encode_spec (job, clip, job->request->resume ? NULL : "{}");
+    if (asked && !fw_encoder_check_places (&spec, error))
+      return FALSE;
     if (!asked && (!fw_encoder_check (&spec, NULL, &notice, job->cancellable, error) || !try_writing (clip->output, error)))
       return FALSE;
     if (notice != NULL)
       fw_job_message (job->events, "%s", notice);
-    if (!spec.overwrite && g_file_test (clip->output, G_FILE_TEST_EXISTS)) {
-      g_set_error (error, FW_ERROR, FW_ERROR_INVALID, "“%s” exists; choose another name, or allow replacing it (--force)",
-                   clip->output);
-      return FALSE;
-    }
     asked = TRUE;
   }
   return TRUE;

@@ -145,8 +145,10 @@ add_phase (GArray *phases, const char *name, char *kind, double work, guint step
 static char *
 kind_of (const FwGenerateJob *job, const char *name, const FwStage *stage)
 {
-  return g_strdup_printf ("%s %s %s %s", name, stage->network->architecture->name,
-                          fw_graph_compute (stage->graph) == FW_DTYPE_BF16 ? "bf16" : "fp32", job->device->path->name);
+  gboolean slowed = stage == &job->sample && job->request->preview != NULL;
+  return g_strdup_printf ("%s %s %s %s%s", name, stage->network->architecture->name,
+                          fw_graph_compute (stage->graph) == FW_DTYPE_BF16 ? "bf16" : "fp32", job->device->path->name,
+                          slowed ? " previews" : "");
 }
 
 void
@@ -159,12 +161,12 @@ fw_generate_tell_phases (FwGenerateJob *job, gint64 load)
   guint runs = (guint) (job->rows / job->way.sample_rows);
   if (load > 0)
     add_phase (phases, "load", NULL, (double) load, 0);
-  add_phase (phases, "text", text, job->text.plan->flops, 0);
+  add_phase (phases, "text", text, fw_generate_count_texts (job) * job->text.plan->flops, 0);
   for (guint i = 0; i < job->clips->len; i++) {
     const FwGenerateClip *clip = g_ptr_array_index (job->clips, i);
     if (clip->done)
       continue;
-    add_phase (phases, "sample", sample, (double) steps * runs * job->sample.plan->flops, steps);
+    add_phase (phases, "sample", sample, (double) (steps - MIN (clip->begun, steps)) * runs * job->sample.plan->flops, steps);
     add_phase (phases, "decode", decode, (double) frames / job->way.decode_frames * job->decode.plan->flops, frames);
     add_phase (phases, "save", NULL, frames * (double) job->base->width * job->base->height, 0);
   }

@@ -20,6 +20,7 @@ typedef struct {
   char *output;             /* as asked for; the encoder may choose another ending */
   const FwCaption *caption; /* once texts are encoded */
   gboolean done;            /* by the run that is resumed */
+  guint begun;              /* steps of the denoiser that it has made */
 } FwGenerateClip;
 
 /* How the networks are run: what costs memory and saves time. */
@@ -57,6 +58,7 @@ typedef struct {
   double work_done;         /* of the phase, without the run in progress */
   double work_told;
   gint64 told_at;
+  gboolean told_unsaved;
 } FwGenerateJob;
 
 /* generate-request.c: the card, its networks, and @base out of request, recipe to repeat and defaults; every number checked. */
@@ -94,7 +96,8 @@ gboolean fw_generate_refuse (FwGenerateJob *job, gint64 budget, GError **error);
 gint64 fw_generate_files_work (const FwGenerateJob *job);
 gboolean fw_generate_settle (FwGenerateJob *job, GError **error);
 
-/* generate-text.c: encodes all texts, then lets go of the text network. */
+/* generate-text.c: how many different texts the clips still to be made need; encodes them, then lets go of the text network. */
+guint fw_generate_count_texts (const FwGenerateJob *job);
 gboolean fw_generate_encode_texts (FwGenerateJob *job, GError **error);
 void fw_caption_free (gpointer caption);
 
@@ -104,5 +107,7 @@ float *fw_generate_sample (FwGenerateJob *job, const FwGenerateClip *clip, GErro
 
 /* generate-decode.c: latents to a finished file; clip->output becomes the name that it got. */
 gboolean fw_generate_decode (FwGenerateJob *job, FwGenerateClip *clip, const float *latent, GError **error);
-/* way.decode_frames frames of @latent, from @first on, as packed pixels [frames, height, width, 3]. */
-gboolean fw_generate_decode_frames (FwGenerateJob *job, const float *latent, int first, guint8 *rgb, GError **error);
+/* way.decode_frames frames of @latent, from @first on, as packed pixels [frames, height, width, 3]. @progress as in fw_exec_run(),
+ * with @job. */
+gboolean fw_generate_decode_frames (FwGenerateJob *job, const float *latent, int first, guint8 *rgb, FwExecProgress progress,
+                                    GError **error);

@@ -108,7 +108,7 @@ evaluate (Run *run, GError **error)
 }
 
 static gboolean
-save_state (const Run *run, GError **error)
+write_journal (const Run *run, GError **error)
 {
   g_autoptr (GBytes) state = fw_sampler_save (run->sampler);
   gsize size;
@@ -118,6 +118,18 @@ save_state (const Run *run, GError **error)
     run->recipe, "sample", (guint) fw_sampler_done (run->sampler), (guint) fw_sampler_evaluations (run->sampler), &blob, 1
   };
   return fw_journal_write (run->journal, &journal, error);
+}
+
+/* A clip can be made without a journal, only not continued. */
+static void
+save_state (const Run *run)
+{
+  FwGenerateJob *job = run->job;
+  g_autoptr (GError) fault = NULL;
+  if (write_journal (run, &fault) || job->told_unsaved)
+    return;
+  fw_job_message (job->events, "What is done cannot be saved, so --resume would begin again: %s", fault->message);
+  job->told_unsaved = TRUE;
 }
 
 /* Goes on from the journal of this clip's interrupted run, if it left one; that the journal is this clip's was checked. */
@@ -138,7 +150,7 @@ restore_state (Run *run, GError **error)
   return FALSE;
 }
 
-/* A picture of the clip's middle frame as the sampler expects it to become. */
+/* A picture of the clip's middle frame as the sampler expects it to become. Its time is part of its step's, its work is not. */
 static gboolean
 write_preview (const Run *run, GError **error)
 {
@@ -148,7 +160,7 @@ write_preview (const Run *run, GError **error)
   gsize frame = (gsize) width * height * 3;
   g_autofree guint8 *rgb = g_malloc (frame * job->way.decode_frames);
   int middle = job->latent[0] / 2 / job->way.decode_frames * job->way.decode_frames;
-  if (!fw_generate_decode_frames (job, fw_sampler_predicted (run->sampler), middle, rgb, error))
+  if (!fw_generate_decode_frames (job, fw_sampler_predicted (run->sampler), middle, rgb, NULL, error))
     return FALSE;
   g_autoptr (GBytes) png = fw_png_encode (rgb, width, height, (gsize) width * 3, NULL, error);
   if (png == NULL)
@@ -169,15 +181,14 @@ run_steps (Run *run, GError **error)
   while (fw_sampler_next (run->sampler, run->input, run->times)) {
     if (!evaluate (run, error)) {
       if (fw_sampler_done (run->sampler) > 0)
-        save_state (run, NULL);
+        save_state (run);
       return FALSE;
     }
     fw_sampler_take (run->sampler, run->output);
     gint64 now = g_get_monotonic_time ();
     gboolean last = (guint) fw_sampler_done (run->sampler) == steps;
     if (last || now - saved >= SAVING_PART * cost) {
-      if (!save_state (run, error))
-        return FALSE;
+      save_state (run);
       saved = g_get_monotonic_time ();
       cost = saved - now;
     }
@@ -195,7 +206,6 @@ tell_continuation (const Run *run)
   guint done = (guint) fw_sampler_done (run->sampler), steps = (guint) fw_sampler_evaluations (run->sampler);
   if (done == 0)
     return;
-  job->work_done = job->sample.plan->flops * done * (run->rows / job->way.sample_rows);
   fw_job_message (job->events, "Going on after step %u of %u of “%s”", done, steps, run->clip->output);
   fw_job_step (job->events, done, steps);
 }

@@ -46,6 +46,20 @@ tell_cut (const FwGenerateJob *job, const char *end)
   fw_job_message (job->events, "The text is too long for the model, which does not read its end: “%s%s”", start, all ? "" : "…");
 }
 
+guint
+fw_generate_count_texts (const FwGenerateJob *job)
+{
+  g_autoptr (GHashTable) texts = g_hash_table_new (g_str_hash, g_str_equal);
+  for (guint i = 0; i < job->clips->len; i++) {
+    const FwGenerateClip *clip = g_ptr_array_index (job->clips, i);
+    if (!clip->done)
+      g_hash_table_add (texts, clip->recipe->prompt);
+  }
+  if (job->base->negative != NULL && job->base->negative[0] != '\0')
+    g_hash_table_add (texts, job->base->negative);
+  return g_hash_table_size (texts);
+}
+
 static FwT5Tokens *
 tokenize (FwGenerateJob *job, FwT5Tokenizer *tokenizer, const char *text, GError **error)
 {

@@ -47,20 +47,17 @@ make_clip (FwGenerateJob *job, FwGenerateClip *clip, GError **error)
   return TRUE;
 }
 
-/* The model's files are read for their digests; what an interrupted run has finished is no work any more. */
+/* The model's files are read for their digests; what an interrupted run has done is no work any more. */
 static gboolean
 load (FwGenerateJob *job, GError **error)
 {
   gint64 work = fw_generate_files_work (job);
-  guint done = 0;
   fw_generate_tell_phases (job, work);
   if (work > 0)
     fw_generate_begin_phase (job);
   if (!fw_generate_settle (job, error))
     return FALSE;
-  for (guint i = 0; i < job->clips->len; i++)
-    done += ((FwGenerateClip *) g_ptr_array_index (job->clips, i))->done;
-  if (done > 0)
+  if (job->request->resume)
     fw_generate_tell_phases (job, 0);
   return TRUE;
 }

@@ -24,7 +24,7 @@ typedef struct {
   const char *device;       /* auto, cpu, cuda[:N] */
   const char *precision;    /* auto, fp32, bf16 */
   gint64 memory;            /* budget in bytes; 0 = what the machine has free */
-  const char *preview;      /* folder for one PNG a step, or NULL */
+  const char *preview;      /* folder for one PNG a step, or NULL; PNGs of that name are output, too */
   const char *from;         /* a clip or sidecar whose recipe is repeated; what the request sets otherwise wins */
   gboolean resume;          /* go on from the journal of an interrupted run of the same request */
   gboolean force;           /* may write over existing output */

@@ -61,7 +61,12 @@ check_place (const char *path, gboolean overwrite, GError **error)
 {
   struct stat status;
   g_autofree char *folder = g_path_get_dirname (path);
-  if (lstat (path, &status) == 0) {
+  gboolean there = lstat (path, &status) == 0;
+  if (!there && errno == ENAMETOOLONG) {
+    g_set_error (error, FW_ERROR, FW_ERROR_IO, "Cannot write “%s”: %s", path, g_strerror (errno));
+    return FALSE;
+  }
+  if (there) {
     if (S_ISLNK (status.st_mode) && stat (path, &status) != 0)
       status.st_mode = S_IFREG;
     if (!S_ISREG (status.st_mode) && !S_ISDIR (status.st_mode))
@@ -169,6 +174,15 @@ fw_encoder_check (const FwEncodeSpec *spec, char **path, char **notice, GCancell
   if (possible && notice != NULL)
     *notice = g_steal_pointer (&line);
   return possible;
+}
+
+gboolean
+fw_encoder_check_places (const FwEncodeSpec *spec, GError **error)
+{
+  FwEncodeSpec settled = *spec;
+  if (settled.format == FW_MEDIA_AUTO && (settled.format = fw_media_format_from_path (spec->path, error)) == FW_MEDIA_AUTO)
+    return FALSE;
+  return check_places (&settled, error);
 }
 
 FwEncoder *

@@ -20,6 +20,8 @@ typedef struct {
  * is what will be written: @spec's path, or the same name ending in .webm where no H.264 encoder is installed, and then
  * *@notice is one line that names the missing package (else NULL). Either may be NULL; free with g_free(). */
 gboolean fw_encoder_check (const FwEncodeSpec *spec, char **path, char **notice, GCancellable *cancellable, GError **error);
+/* The part of that which asks nobody: whether what is at @spec's path, and where its recipe goes, lets a clip be written there. */
+gboolean fw_encoder_check_places (const FwEncodeSpec *spec, GError **error);
 
 typedef struct _FwEncoder FwEncoder;
 

@@ -98,6 +98,29 @@ mkdir previews
 check "previews" generate --prompt "$prompt" --seed 5 --output sixth --preview-dir previews
 check "are one a step" test "$(ls previews/*.png | wc -l)" = 6
 check "and do not change the clip" same first sixth
+# The bar of previews that take far longer than their steps, as the middle of the steps sees it.
+"$BUILD/tests/random-model" decoding width=32 depth=2 heads=2 size=64 frames=4 vae-width=64 vae-levels=3
+XDG_CACHE_HOME=$SCRATCH/decoding-cache check "a clip without previews" generate --model decoding --prompt x --seed 5 --steps 30 --output quick
+XDG_CACHE_HOME=$SCRATCH/decoding-cache \
+  "$CLI" generate --model decoding --prompt x --seed 5 --steps 30 --output slow --preview-dir previews --json >events
+middle=$(grep '"step":15,"steps":30' events | grep -o '"fraction":[0-9.e-]*' | head -n 1 | cut -d : -f 2)
+check "in the middle of the steps that previews slow down, the bar is not near its end (${middle:-nowhere})" \
+  awk "BEGIN { exit !(${middle:-1} < 0.7) }"
+
+# Each text is work: what one costs is learned alike from one and from many.
+"$BUILD/tests/random-model" reading text-width=512 text-depth=6
+seq 1 30 >numbers.txt
+learn () { # CACHE OPTION...: prints the seconds that were learned for a FLOP of the text network
+  XDG_CACHE_HOME=$SCRATCH/$1 generate --model reading --seed 5 --steps 2 --frames 1 --output "$1/" "${@:2}" || return
+  grep -h '"text T5' "$1"/framewright/costs-*.json | sed 's/.*: //; s/,$//'
+}
+alone=$(learn alone --prompt 17) together=$(learn together --prompts numbers.txt)
+check "thirty texts are thirty times the work (${alone:-nothing} and ${together:-nothing} s a FLOP)" \
+  awk "BEGIN { exit !(${together:-1} < 4 * ${alone:-0}) }"
+exits "clips of one prompt need no more memory than one" 1 'needs [0-9]+.MiB' \
+  "$CLI" generate --model model --prompt "$prompt" --output never.mp4 --memory 1M
+one=$(grep -oE 'needs [0-9]+' stderr | head -n 1)
+exits "however many there are" 1 "$one.MiB" "$CLI" generate --model model --prompt "$prompt" --output never.mp4 --memory 1M --count 10000
 
 "$CLI" generate --model model --prompt "$prompt" --seed 5 --output seventh --json >events 2>err
 check "events are JSON, phases in order, the bar never goes back" python3 - events <<'PY'

@@ -86,9 +86,33 @@ fault "a folder that is not there" 1 'nowhere' --model $m --output work/nowhere/
 fault "a file in the folder's place" 1 'Cannot' --model $m --output clean/model/model.json/clip.mp4
 fault "a folder where nobody can write" 1 'Cannot' --model $m --output /proc/clip.mp4
 fault "previews where nobody can write" 1 'Cannot' --model $m --output work/clip.mp4 --preview-dir /proc
+fault "a name that is too long" 1 'File name too long' --model $m --output "work/$(printf 'x%.0s' {1..252}).mp4" --memory 1M
 fault "many frames in one picture" 2 'one frame' --model $m --output work/clip.png
 fault "a recipe that is not there" 1 'nowhere.json' --model $m --output work/clip.mp4 --from nowhere.json
 fault "a recipe that is a card" 1 'recipe' --model $m --output work/clip.mp4 --from $m/model.json
+# What is in the way of any clip is found before the first is begun, and so before the memory is found too little.
+mkdir several several/003.mp4
+: >several/002.json
+ln -s nowhere several/001.mp4
+for clip in 001.mp4 002.json; do
+  exits "several clips, where $clip is there" 2 "several/$clip” exists" "$CLI" generate --model $m --prompt x --count 3 --output several/ --memory 1M
+  rm several/$clip
+done
+exits "several clips, where 003.mp4 is a folder" 2 'several/003.mp4”: a folder of that name exists' \
+  "$CLI" generate --model $m --prompt x --count 3 --output several/ --memory 1M --force
+none "nothing was written" "$(find several -type f)"
+mkdir previews
+echo mine >previews/clip.png.step-0002.png
+preview () { # OPTION...
+  exits "$1" "$2" "$3" "$CLI" generate --model $m --prompt x --steps 2 --frames 1 --preview-dir previews "${@:4}"
+}
+preview "previews that are there" 2 'previews/clip.png.step-0002.png” exists' --output clip.png
+check "are not written over" grep -qx mine previews/clip.png.step-0002.png
+preview "previews of another clip" 0 other.png --output other.png
+preview "previews that may be written over" 0 clip.png --output clip.png --force
+exits "a place for journals where nobody can write" 0 'cannot be saved, so --resume would begin again: .*/proc/' \
+  env XDG_STATE_HOME=/proc/state "$CLI" generate --model $m --prompt x --steps 3 --frames 1 --output unsaved.png
+check "is told once" test "$(wc -l <stderr)" = 1
 mkfifo pipe
 exits "a pipe as output" 2 'pipe' "$CLI" generate --model $m --prompt x --output pipe --force
 exits "a device as output" 2 'device|ending' "$CLI" generate --model $m --prompt x --output /dev/full

@@ -127,6 +127,28 @@ test_other_pace (void)
   }
 }
 
+/* A job that goes on where its sampling had ended: what is behind it takes a moment, which is no measure of anything. */
+static void
+test_nothing_left (void)
+{
+  enum { SAMPLE = 2, DECODE = 3 };
+  g_autofree char *path = costs_file ("costs.json");
+  g_autoptr (FwCosts) costs = fw_costs_open (path);
+  simulate (costs, clip, G_N_ELEMENTS (clip));
+  double learned = fw_costs_find (costs, "sample stdit fp32");
+  FwJobPhase rest[G_N_ELEMENTS (clip)];
+  for (guint i = 0; i < G_N_ELEMENTS (clip); i++)
+    rest[i] = clip[i].phase;
+  rest[SAMPLE].work = 0;
+  g_autoptr (FwEstimate) estimate = fw_estimate_new (costs, 0);
+  fw_estimate_plan (estimate, rest, G_N_ELEMENTS (rest), 0);
+  fw_estimate_phase (estimate, SAMPLE, 0);
+  g_assert_cmpfloat_with_epsilon (fw_estimate_remaining (estimate, 0), 1.8, 0.27);
+  fw_estimate_phase (estimate, DECODE, 0.2);
+  g_assert_cmpfloat_with_epsilon (fw_estimate_remaining (estimate, 0.2), 1.8, 0.27);
+  g_assert_cmpfloat (fw_costs_find (costs, "sample stdit fp32"), ==, learned);
+}
+
 /* A long decode after a short sampling, in one report: the bar has to cross a long silence. */
 static void
 test_silence (void)
@@ -180,8 +202,14 @@ test_nothing_known (void)
   fw_estimate_work (estimate, NAN, 7);
   g_assert_cmpfloat (fw_estimate_remaining (estimate, 7), ==, -1);
   fw_estimate_work (estimate, 1e300, 8);
-  g_assert_cmpfloat (fw_estimate_remaining (estimate, 8), >=, 0);
+  g_assert_cmpfloat (fw_estimate_remaining (estimate, 8), ==, -1); /* a phase without work shows no speed */
   g_assert_cmpstr (fw_estimate_current (estimate)->name, ==, "load");
+  const FwJobPhase some[] = { { "load", NULL, 1, 0 }, { "sample", NULL, NAN, 0 } };
+  fw_estimate_plan (estimate, some, 2, 8);
+  fw_estimate_phase (estimate, 0, 8);
+  g_assert_cmpfloat (fw_estimate_remaining (estimate, 9), ==, -1);
+  fw_estimate_work (estimate, 1e300, 9);
+  g_assert_cmpfloat (fw_estimate_remaining (estimate, 9), >=, 0);
 }
 
 static void
@@ -235,6 +263,7 @@ main (int argc, char **argv)
   g_test_add_func ("/estimate/learned", test_learned);
   g_test_add_func ("/estimate/first-run", test_first_run);
   g_test_add_func ("/estimate/other-pace", test_other_pace);
+  g_test_add_func ("/estimate/nothing-left", test_nothing_left);
   g_test_add_func ("/estimate/silence", test_silence);
   g_test_add_func ("/estimate/overdue", test_overdue);
   g_test_add_func ("/estimate/guessed", test_guessed);
