@@ -96,6 +96,23 @@ prepare (const Setup *setup, const FwDiffusion *diffusion, Buffers *b, gint64 st
   }
 }
 
+/* A number of tolerance.afterN, N being the optimiser's steps. */
+static double
+after_bound (GoldenCase *golden, gint64 steps, const char *what, double otherwise)
+{
+  g_autofree char *path = g_strdup_printf ("tolerance.after%d.%s", (int) steps, what);
+  return golden_number (golden, path, otherwise);
+}
+
+static double
+beta (GoldenCase *golden, guint i, double otherwise)
+{
+  JsonObject *optimizer = json_object_get_object_member (golden->json, "optimizer");
+  JsonArray *betas = optimizer != NULL && json_object_has_member (optimizer, "betas")
+                     ? json_object_get_array_member (optimizer, "betas") : NULL;
+  return betas != NULL ? json_array_get_double_element (betas, i) : otherwise;
+}
+
 static gboolean
 run_steps (GoldenCase *golden, FwTrainer *trainer, const Setup *setup, const FwDiffusion *diffusion, Buffers *b, GError **error)
 {
@@ -132,9 +149,10 @@ run_steps (GoldenCase *golden, FwTrainer *trainer, const Setup *setup, const FwD
     for (gint64 i = 0; i < floats; i++)
       other_ema[i] = 0.9f * other_ema[i] + 0.1f * fw_trainer_array (trainer, FW_TRAINER_WEIGHTS)[i];
   }
-  double after = golden_number (golden, "tolerance.after2.atol", 2e-5), least = golden_number (golden, "tolerance.after2.min_fraction_ok", 0.995);
-  double hard = golden_number (golden, "tolerance.after2.hard_max", 4e-3);
-  compare_parameters (golden, trainer, "after2.", fw_trainer_array (trainer, FW_TRAINER_WEIGHTS), after, 0, least, hard, setup->config.hidden_size);
+  g_autofree char *after_name = g_strdup_printf ("after%d.", (int) steps);
+  double after = after_bound (golden, steps, "atol", 2e-5), least = after_bound (golden, steps, "min_fraction_ok", 0.995);
+  double hard = after_bound (golden, steps, "hard_max", 4e-3);
+  compare_parameters (golden, trainer, after_name, fw_trainer_array (trainer, FW_TRAINER_WEIGHTS), after, 0, least, hard, setup->config.hidden_size);
   compare_parameters (golden, trainer, "ema0.9999.", fw_trainer_array (trainer, FW_TRAINER_EMA), after, 0, least, hard, setup->config.hidden_size);
   compare_parameters (golden, trainer, "ema0.9.", other_ema, after, 0, least, hard, setup->config.hidden_size);
   return TRUE;
@@ -159,7 +177,7 @@ run (GoldenCase *golden, gboolean checkpoint, GError **error)
 
   const FwTrainerSettings settings = {
     .variants = 1, .compute = FW_DTYPE_F32, .checkpoint = checkpoint, .clip = golden_number (golden, "optimizer.grad_clip_global_l2", 1),
-    .adamw = { 0.9, 0.999, golden_number (golden, "optimizer.eps", 1e-8), golden_number (golden, "optimizer.weight_decay", 0) },
+    .adamw = { beta (golden, 0, 0.9), beta (golden, 1, 0.999), golden_number (golden, "optimizer.eps", 1e-8), golden_number (golden, "optimizer.weight_decay", 0) },
   };
   g_autoptr (FwDevice) device = fw_device_new_cpu (NULL, 0, error);
   g_autoptr (FwTrainer) trainer = device != NULL ? fw_trainer_new (record_loss, &setup, &settings, device, error) : NULL;
