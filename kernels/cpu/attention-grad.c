@@ -96,6 +96,7 @@ typedef struct Meeting {
   int64_t b1, b2, head;
   FwHead q, k, v, o, slope, dq, dk, dv;
   int64_t query, queries, key, keys;
+  FwHeadRows key_rows, value_rows; /* of this block of keys */
   const struct Meeting *next; /* the sequence after it; NULL if there is none */
 } Meeting;
 
@@ -217,10 +218,10 @@ differentiate_block (const Attention *attention, const Room *room, const Meeting
   int64_t query_depth = fw_round_up (queries, kernel->step), key_depth = fw_round_up (keys, kernel->step);
   fw_pack_head_columns (kernel, &meeting->q, meeting->query, queries, room->query_columns);
   fetch (meeting, 0);
-  fw_multiply_width (kernel, keys, queries, width, room->key_rows, room->query_columns, room->scores, SCORE_STRIDE);
+  fw_multiply_width (kernel, keys, queries, width, meeting->key_rows, room->query_columns, room->scores, SCORE_STRIDE);
   fw_pack_head_columns (kernel, &meeting->slope, meeting->query, queries, room->slope_columns);
   fetch (meeting, 1);
-  fw_multiply_width (kernel, keys, queries, value_width, room->value_rows, room->slope_columns, room->slopes, SCORE_STRIDE);
+  fw_multiply_width (kernel, keys, queries, value_width, meeting->value_rows, room->slope_columns, room->slopes, SCORE_STRIDE);
   for (int64_t key = 0; key < keys; key++) {
     int64_t from = attention->causal ? FW_MAX (0, meeting->key + key - meeting->query) : 0;
     differentiate_key (attention, room, meeting, key, key_counts (attention, meeting, key) ? from : queries + VEC, query_depth);
@@ -257,16 +258,13 @@ meet (const Attention *attention, int64_t b1, int64_t b2, int64_t head)
 }
 
 static void
-store_rows (const FwTensor *out, const Meeting *meeting, int64_t count, float *rows, int64_t stride, float factor)
+store_rows (const FwTensor *out, const Meeting *meeting, int64_t count, const float *rows, int64_t stride, float factor)
 {
   if (!fw_present (out))
     return;
   FwHead head = fw_head (out, meeting->b1, meeting->b2, meeting->head);
-  for (int64_t row = 0; row < count; row++) {
-    if (factor != 1)
-      row_scale (rows + row * stride, rows + row * stride, head.width, factor);
-    fw_run_store (out, head.place + row * head.stride, head.width, rows + row * stride);
-  }
+  for (int64_t row = 0; row < count; row++)
+    fw_store_head_row (&head, row, rows + row * stride, factor);
 }
 
 static bool
@@ -290,8 +288,8 @@ differentiate_sequence (const Attention *attention, const Room *room, Meeting *m
   }
   for (meeting->key = 0; meeting->key < attention->keys; meeting->key += attention->block_keys) {
     meeting->keys = FW_MIN (attention->block_keys, attention->keys - meeting->key);
-    fw_pack_head_rows (kernel, &meeting->k, meeting->key, meeting->keys, room->key_rows);
-    fw_pack_head_rows (kernel, &meeting->v, meeting->key, meeting->keys, room->value_rows);
+    meeting->key_rows = fw_head_rows (kernel, &meeting->k, meeting->key, meeting->keys, room->key_rows);
+    meeting->value_rows = fw_head_rows (kernel, &meeting->v, meeting->key, meeting->keys, room->value_rows);
     fw_pack_head_across (kernel, &meeting->k, meeting->key, meeting->keys, room->key_across);
     for (meeting->query = 0; meeting->query < attention->queries; meeting->query += attention->block_queries) {
       if (stopped (attention))

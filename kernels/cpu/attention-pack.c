@@ -1,16 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Packing of heads for attention. */
+ * Heads on their way to and from microkernels. */
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/row-math.h"
 
-void
-fw_pack_head_rows (const FwMicroKernel *kernel, const FwHead *head, int64_t first, int64_t count, char *to)
+/* Rows a multiple of CROWDED_BYTES apart would share one set of the first-level cache. */
+static bool
+readable_in_place (const FwMicroKernel *kernel, const FwHead *head)
+{
+  enum { CROWDED_BYTES = 4096 };
+  FwDtype dtype = head->tensor->dtype;
+  return kernel->run_parts != NULL && dtype == (kernel->bf16 ? FW_DTYPE_BF16 : FW_DTYPE_F32) && head->width % kernel->step == 0
+         && head->width <= kernel->depth && head->stride * (int64_t) fw_dtype_size (dtype) % CROWDED_BYTES != 0;
+}
+
+FwHeadRows
+fw_head_rows (const FwMicroKernel *kernel, const FwHead *head, int64_t first, int64_t count, char *room)
 {
   FwLines lines = fw_head_lines (head, first);
+  if (readable_in_place (kernel, head))
+    return (FwHeadRows) { lines.data, head->stride * (int64_t) fw_dtype_size (head->tensor->dtype), true };
+  char *to = room;
   for (int64_t start = 0; start < head->width; start += kernel->depth) {
     int64_t depth = FW_MIN (head->width - start, kernel->depth);
     fw_pack_rows (kernel, to, &lines, start, count, depth, fw_round_up (depth, kernel->step));
     to += fw_round_up (count, FW_ROW_PADDING) * kernel->row_bytes;
   }
+  return (FwHeadRows) { room, kernel->row_bytes, false };
 }
 
 void
@@ -33,14 +48,28 @@ fw_pack_head_across (const FwMicroKernel *kernel, const FwHead *head, int64_t fi
 }
 
 void
-fw_multiply_width (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t width, const char *a, const char *b,
+fw_multiply_width (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t width, FwHeadRows a, const char *b,
                    float *c, int64_t c_stride)
 {
   int64_t longest = FW_MIN (width, kernel->depth), panel_bytes = fw_panel_bytes (kernel, longest);
+  if (a.in_place) {
+    fw_multiply_rows (kernel, rows, columns, width, a.data, a.row_bytes, b, panel_bytes, c, c_stride);
+    return;
+  }
   for (int64_t start = 0; start < width; start += kernel->depth) {
     int64_t depth = fw_round_up (FW_MIN (width - start, kernel->depth), kernel->step);
-    fw_multiply_block (kernel, rows, columns, depth, a, b, panel_bytes, c, c_stride, start > 0);
-    a += fw_round_up (rows, FW_ROW_PADDING) * kernel->row_bytes;
+    fw_multiply_block (kernel, rows, columns, depth, a.data, b, panel_bytes, c, c_stride, start > 0);
+    a.data += fw_round_up (rows, FW_ROW_PADDING) * kernel->row_bytes;
     b += fw_ceil_div (columns, kernel->columns) * panel_bytes;
   }
+}
+
+void
+fw_store_head_row (const FwHead *head, int64_t row, const float *values, float factor)
+{
+  bool bf16 = head->tensor->dtype == FW_DTYPE_BF16;
+  int64_t place = head->place + row * head->stride;
+  FwVec times = vec_set (factor);
+  for (int64_t i = 0; i < head->width; i += VEC)
+    row_store_any (bf16, head->tensor->data, place + i, head->width - i, row_load (values, i, head->width) * times);
 }

@@ -144,12 +144,11 @@ weigh_scores (const Attention *attention, const Room *room, const Meeting *meeti
 static void
 store_results (const Attention *attention, const Room *room, const Meeting *meeting, int64_t b2)
 {
-  const FwTensor *o = &attention->call->out[0], *lse = &attention->call->out[1];
-  FwHead head = fw_head (o, meeting->b1, b2, meeting->head);
+  const FwTensor *lse = &attention->call->out[1];
+  FwHead head = fw_head (&attention->call->out[0], meeting->b1, b2, meeting->head);
   for (int64_t row = 0; row < meeting->queries; row++) {
     float *results = room->results + row * attention->result_stride, sum = room->sum[row];
-    row_scale (results, results, attention->value_width, sum > 0 ? 1.0f / sum : 0);
-    fw_run_store (o, head.place + (meeting->query + row) * head.stride, attention->value_width, results);
+    fw_store_head_row (&head, meeting->query + row, results, sum > 0 ? 1.0f / sum : 0);
     if (fw_present (lse))
       fw_store_element (lse->data, lse->dtype, meeting->b1 * lse->stride[0] + b2 * lse->stride[1] + meeting->head * lse->stride[2]
                         + (meeting->query + row) * lse->stride[3], sum > 0 ? room->largest[row] + logf (sum) : -INFINITY);
@@ -196,7 +195,7 @@ attend (const Attention *attention, const Room *room, int64_t item)
   FwHead o = fw_head (&call->out[0], b1, b2, head);
   fw_fetch_head_to_write (&o, meeting.query, meeting.queries);
   int64_t keys = attention->causal ? FW_MIN (attention->keys, meeting.query + meeting.queries) : attention->keys;
-  fw_pack_head_rows (kernel, &q, meeting.query, meeting.queries, room->q);
+  FwHeadRows rows = fw_head_rows (kernel, &q, meeting.query, meeting.queries, room->q);
   for (int64_t row = 0; keys == 0 && row < meeting.queries; row++) {
     memset (room->results + row * attention->result_stride, 0, (size_t) attention->value_width * sizeof (float));
     room->sum[row] = 0;
@@ -205,7 +204,7 @@ attend (const Attention *attention, const Room *room, int64_t item)
     meeting.keys = FW_MIN (attention->block_keys, keys - meeting.key);
     int64_t padded = fw_round_up (meeting.keys, kernel->step);
     fw_pack_head_columns (kernel, &k, meeting.key, meeting.keys, room->k);
-    fw_multiply_width (kernel, meeting.queries, meeting.keys, attention->width, room->q, room->k, room->scores,
+    fw_multiply_width (kernel, meeting.queries, meeting.keys, attention->width, rows, room->k, room->scores,
                        attention->score_stride);
     weigh_scores (attention, room, &meeting, padded);
     fw_pack_head_across (kernel, &v, meeting.key, meeting.keys, room->v);

@@ -65,16 +65,27 @@ fw_columns_bytes (const FwMicroKernel *kernel, int64_t columns, int64_t width)
   return fw_width_blocks (kernel, width) * fw_ceil_div (columns, kernel->columns) * fw_panel_bytes (kernel, depth);
 }
 
-#define fw_pack_head_rows FW_ISA (fw_pack_head_rows)
+/* A block of A made of a head's rows: packed, or where they lie. */
+typedef struct {
+  const char *data;
+  int64_t row_bytes;
+  bool in_place;
+} FwHeadRows;
+
+#define fw_head_rows FW_ISA (fw_head_rows)
+#define fw_store_head_row FW_ISA (fw_store_head_row)
 #define fw_pack_head_columns FW_ISA (fw_pack_head_columns)
 #define fw_pack_head_across FW_ISA (fw_pack_head_across)
 #define fw_multiply_width FW_ISA (fw_multiply_width)
 
-/* @count rows of a head from @first on: as rows of A along the width, as columns of B along the width, and as the depth of
- * B, whose columns are then the numbers of a row. */
-void fw_pack_head_rows (const FwMicroKernel *kernel, const FwHead *head, int64_t first, int64_t count, char *to);
+/* @count rows of a head from @first on as rows of A along the width, packed in @room if microkernels cannot read them where they
+ * lie. */
+FwHeadRows fw_head_rows (const FwMicroKernel *kernel, const FwHead *head, int64_t first, int64_t count, char *room);
+/* The same rows as columns of B along the width, and as the depth of B, whose columns are then the numbers of a row. */
 void fw_pack_head_columns (const FwMicroKernel *kernel, const FwHead *head, int64_t first, int64_t count, char *to);
 void fw_pack_head_across (const FwMicroKernel *kernel, const FwHead *head, int64_t first, int64_t count, char *to);
-/* C = A B over a width, of what the first two have packed. */
-void fw_multiply_width (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t width, const char *a,
-                        const char *b, float *c, int64_t c_stride);
+/* C = A B over a width, of rows and columns of heads. */
+void fw_multiply_width (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t width, FwHeadRows a, const char *b,
+                        float *c, int64_t c_stride);
+/* Row @row of a head becomes @values times @factor. */
+void fw_store_head_row (const FwHead *head, int64_t row, const float *values, float factor);

@@ -142,6 +142,22 @@ fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, i
   }
 }
 
+void
+fw_multiply_rows (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, int64_t row_bytes,
+                  const char *b, int64_t panel_bytes, float *c, int64_t c_stride)
+{
+  const FwMicroPart whole = { 0, depth };
+  int64_t tiles = fw_ceil_div (rows, kernel->rows);
+  for (int64_t column = 0; column < columns; column += kernel->columns, b += panel_bytes) {
+    int width = (int) FW_MIN (kernel->columns, columns - column);
+    for (int64_t tile = 0; tile < tiles; tile++) {
+      int64_t row = tile_row (kernel, rows, tile, tiles), past = tile_row (kernel, rows, tile + 1, tiles);
+      kernel->run_parts ((int) (past - row), width, &whole, 1, a + row * row_bytes, row_bytes, b, c + row * c_stride + column,
+                         c_stride, false);
+    }
+  }
+}
+
 typedef struct { int64_t batch, segment, row, rows, column, columns; } Piece;
 typedef struct { Piece piece; int64_t block; bool wanted; } Coming;
 
@@ -216,6 +232,19 @@ multiply_tile (const FwGemm *gemm, int64_t row, int64_t rows, int64_t columns, i
                  gemm->c_stride, accumulate);
 }
 
+/* The same for the last depth block where C goes to gemm->end; @column is the panel's first of all columns. */
+static void
+finish_tile (const FwGemm *gemm, const Piece *piece, int64_t row, int64_t rows, int64_t column, int64_t depth, const char *a,
+             const char *panel, const float *c, bool accumulate)
+{
+  const FwMicroEnd *all = &gemm->end;
+  const FwMicroEnd end = { all->bias ? all->bias + column : NULL, all->y + (piece->row + row) * all->y_stride + column,
+                           all->y_stride };
+  int64_t row_bytes = gemm->a_row_bytes > 0 ? gemm->a_row_bytes : gemm->kernel->row_bytes;
+  gemm->kernel->run_to_end ((int) rows, depth, a + row * row_bytes, row_bytes, panel, accumulate ? c + row * gemm->c_stride : NULL,
+                            gemm->c_stride, &end);
+}
+
 /* One depth block of one piece, whose rows of A lie at @a. Panels not packed ahead are packed in @room, some at a time. */
 static void
 multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, const Coming *coming, const char *a, float *c,
@@ -225,6 +254,7 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
   const FwMicroKernel *kernel = gemm->kernel;
   int64_t panels = fw_ceil_div (piece->columns, kernel->columns), tiles = fw_ceil_div (piece->rows, kernel->rows);
   int64_t fetches = fw_ceil_div (tiles, FETCH_TILES);
+  bool ends = gemm->end.y != NULL && block + 1 == gemm->depth_blocks;
   for (int64_t i = 0; i < panels; i++) {
     int64_t column = i * kernel->columns, width = FW_MIN (kernel->columns, piece->columns - column);
     char *panel = room + i % PACK_PANELS * gemm->panel_bytes;
@@ -237,7 +267,10 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
       int64_t row = tile_row (kernel, piece->rows, tile, tiles), past = tile_row (kernel, piece->rows, tile + 1, tiles);
       if (tile % FETCH_TILES == 0)
         fetch (gemm, coming, i * fetches + tile / FETCH_TILES, panels * fetches);
-      multiply_tile (gemm, row, past - row, width, padded, a, panel, c + column, accumulate);
+      if (ends)
+        finish_tile (gemm, piece, row, past - row, piece->column + column, padded, a, panel, c + column, accumulate);
+      else
+        multiply_tile (gemm, row, past - row, width, padded, a, panel, c + column, accumulate);
     }
   }
 }
@@ -282,9 +315,9 @@ multiply_range (void *context, int64_t begin, int64_t end, int worker)
       const char *rows = rows_of_block (gemm, &piece, block, a);
       multiply_depth_block (gemm, &piece, block, &coming, rows, c, panels, block > first);
     }
-    if (gemm->segments == 1)
+    if (gemm->end.y == NULL && gemm->segments == 1)
       gemm->finish (gemm, piece.batch, piece.row, piece.rows, piece.column, piece.columns, c, gemm->c_stride);
-    else
+    else if (gemm->segments > 1)
       store_partial (gemm, &piece, c);
   }
   if (kernel->end)

@@ -15,6 +15,7 @@ typedef struct FwGemm {
   bool split_depth;     /* few rows and columns, much depth: cut the depth into segments too */
   bool pack_b_in_place; /* never hold all of B packed: it is larger than the tensor it is read from */
   int64_t a_row_bytes;  /* A lies in in[0] as microkernels read it, its rows so far apart; 0 if it must be packed */
+  FwMicroEnd end;       /* if its y is there, microkernels store C there themselves, see run_to_end, and finish is not called */
   bool a_across;        /* pack_a leaves the units of all rows side by side, a_unit_bytes from one unit of a row to its next */
   const void *operands; /* for the callbacks */
   /* Packs rows [first, first + count) of A (columns of B) over depth [start, start + depth), filled up with zeros to
@@ -49,6 +50,7 @@ enum { FW_MAX_BLOCK_ROWS = 320, FW_MAX_BLOCK_DEPTH = 512 };
 #define fw_gemm_plan FW_ISA (fw_gemm_plan)
 #define fw_gemm_run FW_ISA (fw_gemm_run)
 #define fw_multiply_block FW_ISA (fw_multiply_block)
+#define fw_multiply_rows FW_ISA (fw_multiply_rows)
 
 /* Fills the fields after finish. Returns the bytes of scratch wanted at @gemm->call->scratch. */
 size_t fw_gemm_plan (FwGemm *gemm);
@@ -57,3 +59,7 @@ void fw_gemm_run (FwGemm *gemm);
 /* C = A B (or +=) of packed blocks in the calling thread; @depth is the padded one, panels are @panel_bytes apart. */
 void fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a,
                         const char *b, int64_t panel_bytes, float *c, int64_t c_stride, bool accumulate);
+
+/* C = A B where rows of A are @row_bytes apart; for kernels that have run_parts. */
+void fw_multiply_rows (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, int64_t row_bytes,
+                       const char *b, int64_t panel_bytes, float *c, int64_t c_stride);

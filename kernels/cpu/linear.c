@@ -68,22 +68,6 @@ linear_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, 
     fw_pack_columns (gemm->kernel, to, panel_depth, &lines, start, count, depth, padded);
 }
 
-/* The counterpart of row_load_any. */
-static FW_ALWAYS_INLINE void
-store_lanes (const bool bf16, void *data, int64_t place, int64_t left, FwVec value)
-{
-  uint16_t *halves = (uint16_t *) data + place;
-  float *floats = (float *) data + place;
-  if (left >= VEC && bf16)
-    vec_store_bf16 (halves, value);
-  else if (left >= VEC)
-    vec_store (floats, value);
-  else if (bf16)
-    vec_store_bf16_part (halves, value, left);
-  else
-    vec_store_part (floats, value, left);
-}
-
 /* Elements of a row from a place on; data is NULL for none. */
 typedef struct {
   void *data;
@@ -105,12 +89,12 @@ finish_lanes (const float *c, const float *bias, const float *gate, Run h, Run p
   if (bias != NULL)
     value = value + row_load_any (false, bias, i, left);
   if (pre.data != NULL)
-    store_lanes (pre.bf16, pre.data, pre.place + i, left, value);
+    row_store_any (pre.bf16, pre.data, pre.place + i, left, value);
   if (gate != NULL)
     value = value * row_load_any (false, gate, i, left);
   if (h.data != NULL)
     value = value + row_load_any (h.bf16, h.data, h.place + i, left);
-  store_lanes (y.bf16, y.data, y.place + i, left, value);
+  row_store_any (y.bf16, y.data, y.place + i, left, value);
 }
 
 static FW_ALWAYS_INLINE void
@@ -196,6 +180,19 @@ readable_in_place (const FwGemm *gemm, const FwRows *rows)
   return bytes % CROWDED_BYTES != 0 ? bytes : 0;
 }
 
+/* Where microkernels store y themselves: dense bf16 rows of whole panels, with nothing but a bias between C and y. */
+static FwMicroEnd
+end_of_linear (const FwGemm *gemm, const Linear *linear)
+{
+  const FwKernelCall *call = gemm->call;
+  const FwTensor *bias = &call->in[2], *y = &call->out[0];
+  bool more = linear->function->apply || fw_present (&call->in[3]) || fw_present (&call->in[4]) || fw_present (&call->out[1]);
+  if (gemm->kernel->run_to_end == NULL || y->dtype != FW_DTYPE_BF16 || more || linear->rows.rank > 1
+      || gemm->columns % gemm->kernel->columns != 0 || (fw_present (bias) && (bias->dtype != FW_DTYPE_F32 || bias->stride[0] != 1)))
+    return (FwMicroEnd) { 0 };
+  return (FwMicroEnd) { fw_present (bias) ? bias->data : NULL, y->data, linear->rows.rank == 0 ? 0 : linear->rows.stride[Y][0] };
+}
+
 static size_t
 plan_linear (FwGemm *gemm, Linear *linear, const FwKernelCall *call)
 {
@@ -207,6 +204,7 @@ plan_linear (FwGemm *gemm, Linear *linear, const FwKernelCall *call)
                      .columns = y->dim[y->rank - 1], .depth = x->dim[x->rank - 1], .operands = linear,
                      .fetch = linear_fetch, .pack_a = linear_pack_a, .pack_b = linear_pack_b, .finish = linear_finish };
   gemm->a_row_bytes = readable_in_place (gemm, &linear->rows);
+  gemm->end = end_of_linear (gemm, linear);
   return fw_gemm_plan (gemm);
 }
 

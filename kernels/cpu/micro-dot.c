@@ -19,19 +19,23 @@ load_pair (const char *place)
   return pair;
 }
 
-/* Rows of A begin @row_bytes apart, and units of a row @unit_bytes. Every third row has a pointer of its own: more would not
- * fit in registers, and the others are one and two steps from it. */
 static FW_ALWAYS_INLINE void
-multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes,
-          int64_t unit_bytes, const char *b, float *c, int64_t c_stride, bool accumulate)
+load_sums (const int rows, const int vectors, const float *c, int64_t c_stride, bool accumulate, FwVec (*sum)[VECTORS])
 {
-  FwVec sum[ROWS][VECTORS];
   FW_UNROLL
   for (int r = 0; r < rows; r++) {
     FW_UNROLL
     for (int v = 0; v < vectors; v++)
       sum[r][v] = accumulate ? vec_load (c + r * c_stride + v * VEC) : vec_zero ();
   }
+}
+
+/* Rows of A begin @row_bytes apart, and units of a row @unit_bytes. Every third row has a pointer of its own: more would not
+ * fit in registers, and the others are one and two steps from it. */
+static FW_ALWAYS_INLINE void
+add_products (const int rows, const int vectors, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes,
+              int64_t unit_bytes, const char *b, FwVec (*sum)[VECTORS])
+{
   for (int64_t part = 0; part < n_parts; part++) {
     const char *row[(ROWS + 2) / 3];
     FW_UNROLL
@@ -54,11 +58,38 @@ multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n
         row[i] += unit_bytes;
     }
   }
+}
+
+static FW_ALWAYS_INLINE void
+multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes,
+          int64_t unit_bytes, const char *b, float *c, int64_t c_stride, bool accumulate)
+{
+  FwVec sum[ROWS][VECTORS];
+  load_sums (rows, vectors, c, c_stride, accumulate, sum);
+  add_products (rows, vectors, parts, n_parts, a, row_bytes, unit_bytes, b, sum);
   FW_UNROLL
   for (int r = 0; r < rows; r++) {
     FW_UNROLL
     for (int v = 0; v < vectors; v++)
       vec_store (c + r * c_stride + v * VEC, sum[r][v]);
+  }
+}
+
+static FW_ALWAYS_INLINE void
+multiply_to_end (const int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride,
+                 const FwMicroEnd *end)
+{
+  FwVec sum[ROWS][VECTORS], bias[VECTORS];
+  load_sums (rows, VECTORS, c, c_stride, c != NULL, sum);
+  add_products (rows, VECTORS, &(FwMicroPart) { 0, depth }, 1, a, row_bytes, 4, b, sum);
+  FW_UNROLL
+  for (int v = 0; v < VECTORS; v++)
+    bias[v] = end->bias ? vec_load (end->bias + v * VEC) : vec_zero ();
+  FW_UNROLL
+  for (int r = 0; r < rows; r++) {
+    FW_UNROLL
+    for (int v = 0; v < VECTORS; v++)
+      vec_store_bf16 (end->y + r * end->y_stride + v * VEC, sum[r][v] + bias[v]);
   }
 }
 
@@ -72,7 +103,11 @@ multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n
   static void across_##count##_##vectors (int64_t depth, const char *a, int64_t unit_bytes, const char *b, float *c, \
                                           int64_t c_stride, bool accumulate) \
   { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, 4, unit_bytes, b, c, c_stride, accumulate); }
-#define DEFINE_TILES(count) DEFINE_TILE (count, 1) DEFINE_TILE (count, 2)
+#define DEFINE_TILES(count) \
+  DEFINE_TILE (count, 1) DEFINE_TILE (count, 2) \
+  static void to_end_##count (int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride, \
+                              const FwMicroEnd *end) \
+  { multiply_to_end (count, depth, a, row_bytes, b, c, c_stride, end); }
 EACH_ROW_COUNT (DEFINE_TILES)
 
 #define TILE_ROW(count) { tile_##count##_1, tile_##count##_2 },
@@ -90,6 +125,10 @@ static void (*const tiles_of_parts[ROWS][VECTORS]) (const FwMicroPart *, int64_t
 static void (*const tiles_across[ROWS][VECTORS]) (int64_t, const char *, int64_t, const char *, float *, int64_t, bool) = {
   EACH_ROW_COUNT (ACROSS_ROW)
 };
+
+#define TO_END(count) to_end_##count,
+static void (*const tiles_to_end[ROWS]) (int64_t, const char *, int64_t, const char *, const float *, int64_t,
+                                         const FwMicroEnd *) = { EACH_ROW_COUNT (TO_END) };
 
 static void
 run (int rows, int columns, int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, bool accumulate)
@@ -111,7 +150,14 @@ run_across (int rows, int columns, int64_t depth, const char *a, int64_t unit_by
   tiles_across[rows - 1][(columns - 1) / VEC] (depth, a, unit_bytes, b, c, c_stride, accumulate);
 }
 
+static void
+run_to_end (int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride,
+            const FwMicroEnd *end)
+{
+  tiles_to_end[rows - 1] (depth, a, row_bytes, b, c, c_stride, end);
+}
+
 const FwMicroKernel fw_micro_bf16 = {
   .bf16 = true, .rows = ROWS, .columns = COLUMNS, .row_step = 1, .depth = DEPTH, .unit = 2, .step = 2,
-  .row_bytes = ROW_BYTES, .run = run, .run_parts = run_parts, .run_across = run_across,
+  .row_bytes = ROW_BYTES, .run = run, .run_parts = run_parts, .run_across = run_across, .run_to_end = run_to_end,
 };

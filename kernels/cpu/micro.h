@@ -11,6 +11,13 @@
 /* Some of a row's depth: @depth numbers, @offset bytes from where the row begins. */
 typedef struct { int64_t offset, depth; } FwMicroPart;
 
+/* What becomes of a tile of C that is not wanted itself: y = C + bias, rounded to bf16. Of the tile's first row and column. */
+typedef struct {
+  const float *bias;  /* NULL for none */
+  uint16_t *y;
+  int64_t y_stride;   /* numbers between rows */
+} FwMicroEnd;
+
 typedef struct {
   bool bf16;          /* A and B hold bf16, else f32 */
   int rows, columns;  /* of the largest tile */
@@ -29,6 +36,10 @@ typedef struct {
    * next. NULL where it does not exist. */
   void (*run_across) (int rows, int columns, int64_t depth, const char *a, int64_t unit_bytes, const char *b, float *c,
                       int64_t c_stride, bool accumulate);
+  /* Of all columns: A B is added to @c, or to zeros where that is NULL, and goes to @end without being stored in between. Rows of
+   * A are @row_bytes apart. NULL where it does not exist. */
+  void (*run_to_end) (int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c,
+                      int64_t c_stride, const FwMicroEnd *end);
   /* Around a series of runs in one thread; NULL where the processor needs nothing of the kind. */
   void (*begin) (void);
   void (*end) (void);

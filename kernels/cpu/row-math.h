@@ -22,6 +22,22 @@ row_load_any (bool bf16, const void *data, int64_t place, int64_t left)
   return bf16 ? vec_load_bf16_part (halves, left) : vec_load_part (floats, left);
 }
 
+/* The counterpart: lanes [0, left) of @value. */
+VEC_INLINE void
+row_store_any (bool bf16, void *data, int64_t place, int64_t left, FwVec value)
+{
+  uint16_t *halves = (uint16_t *) data + place;
+  float *floats = (float *) data + place;
+  if (left >= VEC && bf16)
+    vec_store_bf16 (halves, value);
+  else if (left >= VEC)
+    vec_store (floats, value);
+  else if (bf16)
+    vec_store_bf16_part (halves, value, left);
+  else
+    vec_store_part (floats, value, left);
+}
+
 VEC_INLINE void
 row_store (float *y, int64_t i, int64_t count, FwVec value)
 {
