@@ -2,6 +2,7 @@
  * Decoding: latents to frames to a finished file. */
 #include "engine/job/generate-private.h"
 #include "engine/media/rgb.h"
+#include "engine/memory/buffers.h"
 
 /* Frames @first .. of latents [channels, frames, y, x] as the network wants them: [frames, channels, y, x], unscaled. */
 static void
@@ -23,7 +24,11 @@ fw_generate_decode_frames (FwGenerateJob *job, const float *latent, int first, g
 {
   int channels = job->network[FW_ROLE_IMAGE]->traits.channels, count = job->way.decode_frames;
   gsize positions = (gsize) job->base->width * job->base->height;
-  g_autofree float *batch = g_new (float, (gsize) count * channels * job->latent[1] * job->latent[2]);
+  g_auto (FwBuffers) buffers = { NULL };
+  float *batch = fw_buffers_add (&buffers, (gsize) count * channels * job->latent[1] * job->latent[2], sizeof *batch,
+                                 "latents to decode", error);
+  if (batch == NULL)
+    return FALSE;
   gather (job, latent, first, batch);
   fw_exec_bind (job->decode.exec, "latent", batch);
   const float *frames = fw_stage_run (&job->decode, job->cancellable, progress, job, error);
@@ -38,7 +43,10 @@ static gboolean
 encode_frames (FwGenerateJob *job, FwEncoder *encoder, const float *latent, GError **error)
 {
   gsize stride = (gsize) job->base->width * 3, frame = stride * job->base->height;
-  g_autofree guint8 *rgb = g_malloc (frame * job->way.decode_frames);
+  g_auto (FwBuffers) buffers = { NULL };
+  guint8 *rgb = fw_buffers_add (&buffers, job->way.decode_frames, frame, "decoded frames", error);
+  if (rgb == NULL)
+    return FALSE;
   for (int first = 0; first < job->latent[0]; first += job->way.decode_frames) {
     if (!fw_generate_decode_frames (job, latent, first, rgb, fw_generate_progress, error))
       return FALSE;

@@ -5,7 +5,7 @@
 #include "engine/job/generate-private.h"
 #include "engine/job/journal.h"
 #include "engine/media/png.h"
-#include "engine/memory/block.h"
+#include "engine/memory/buffers.h"
 #include "engine/memory/file.h"
 
 /* Saving takes at most this part of the time; what a crash costs is that many times what saving takes. */
@@ -158,7 +158,10 @@ write_preview (const Run *run, GError **error)
   const FwRecipe *recipe = run->clip->recipe;
   int width = (int) recipe->width, height = (int) recipe->height;
   gsize frame = (gsize) width * height * 3;
-  g_autofree guint8 *rgb = g_malloc (frame * job->way.decode_frames);
+  g_auto (FwBuffers) buffers = { NULL };
+  guint8 *rgb = fw_buffers_add (&buffers, job->way.decode_frames, frame, "a preview", error);
+  if (rgb == NULL)
+    return FALSE;
   int middle = job->latent[0] / 2 / job->way.decode_frames * job->way.decode_frames;
   if (!fw_generate_decode_frames (job, fw_sampler_predicted (run->sampler), middle, rgb, NULL, error))
     return FALSE;

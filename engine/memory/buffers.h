@@ -13,3 +13,4 @@ typedef struct {
 gpointer fw_buffers_add (FwBuffers *buffers, gsize count, gsize size, const char *purpose, GError **error);
 /* Gives all of them back. */
 void fw_buffers_clear (FwBuffers *buffers);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (FwBuffers, fw_buffers_clear)
