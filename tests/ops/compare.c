@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Float types of operands: inputs take turns. */
+/* Float types of operands: inputs take turns, or all but the first are of the second type, as parameters are. */
 typedef struct {
   const char *name;
   FwDtype in[2], out;
   bool reference_only; /* not a type of kernels/cpu */
+  bool parameters;
 } Types;
 
 static const Types all_types[] = {
@@ -20,6 +21,7 @@ static const Types all_types[] = {
   { "bf16", { FW_DTYPE_BF16, FW_DTYPE_BF16 }, FW_DTYPE_BF16, false },
   { "f32+bf16->bf16", { FW_DTYPE_F32, FW_DTYPE_BF16 }, FW_DTYPE_BF16, false },
   { "bf16+f32->f32", { FW_DTYPE_BF16, FW_DTYPE_F32 }, FW_DTYPE_F32, false },
+  { "bf16, f32 parameters->bf16", { FW_DTYPE_BF16, FW_DTYPE_F32 }, FW_DTYPE_BF16, false, .parameters = true },
   { "f16", { FW_DTYPE_F16, FW_DTYPE_F16 }, FW_DTYPE_F16, true },
   { "f64", { FW_DTYPE_F64, FW_DTYPE_F64 }, FW_DTYPE_F64, true },
 };
@@ -46,7 +48,7 @@ input_type (const Case *test, int i)
   char kind = test->op->inputs[3 * i];
   if (kind == 'i')
     return test->layout == LAYOUT_DENSE ? FW_DTYPE_I32 : FW_DTYPE_I64;
-  return kind == 'm' ? FW_DTYPE_U8 : kind == 's' ? FW_DTYPE_F32 : test->types->in[i % 2];
+  return kind == 'm' ? FW_DTYPE_U8 : kind == 's' ? FW_DTYPE_F32 : test->types->in[test->types->parameters ? i > 0 : i % 2];
 }
 
 static FwDtype
