@@ -3,22 +3,13 @@
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/row-math.h"
 
-/* Rows a multiple of CROWDED_BYTES apart would share one set of the first-level cache. */
-static bool
-readable_in_place (const FwMicroKernel *kernel, const FwHead *head)
-{
-  enum { CROWDED_BYTES = 4096 };
-  FwDtype dtype = head->tensor->dtype;
-  return kernel->run_parts != NULL && dtype == (kernel->bf16 ? FW_DTYPE_BF16 : FW_DTYPE_F32) && head->width % kernel->step == 0
-         && head->width <= kernel->depth && head->stride * (int64_t) fw_dtype_size (dtype) % CROWDED_BYTES != 0;
-}
-
 FwHeadRows
 fw_head_rows (const FwMicroKernel *kernel, const FwHead *head, int64_t first, int64_t count, char *room)
 {
   FwLines lines = fw_head_lines (head, first);
-  if (readable_in_place (kernel, head))
-    return (FwHeadRows) { lines.data, head->stride * (int64_t) fw_dtype_size (head->tensor->dtype), true };
+  int64_t row_bytes = head->stride * (int64_t) fw_dtype_size (head->tensor->dtype);
+  if (head->width <= kernel->depth && fw_micro_reads (kernel, head->tensor->dtype, head->width, row_bytes))
+    return (FwHeadRows) { lines.data, row_bytes, true };
   char *to = room;
   for (int64_t start = 0; start < head->width; start += kernel->depth) {
     int64_t depth = FW_MIN (head->width - start, kernel->depth);

@@ -161,23 +161,19 @@ linear_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int
       finish_elements (gemm->call, linear, &cursor, column + start, FW_MIN (columns - start, FW_RUN), c + start);
 }
 
-/* How far apart the rows of x are if microkernels can read them where they lie, else 0. Rows a multiple of CROWDED_BYTES
- * apart would share one set of the first-level cache. */
+/* How far apart the rows of x are if microkernels can read them where they lie, else 0. */
 static int64_t
 readable_in_place (const FwGemm *gemm, const FwRows *rows)
 {
-  enum { CROWDED_BYTES = 4096 };
-  const FwMicroKernel *kernel = gemm->kernel;
   const FwTensor *x = &gemm->call->in[0];
   const int64_t *stride = rows->stride[X];
-  if (kernel->run_parts == NULL || x->dtype != (kernel->bf16 ? FW_DTYPE_BF16 : FW_DTYPE_F32)
-      || gemm->depth % kernel->step != 0 || rows->rank == 0)
+  if (rows->rank == 0)
     return 0;
   for (int axis = 0; axis + 1 < rows->rank; axis++)
     if (stride[axis] != stride[axis + 1] * rows->dim[axis + 1])
       return 0;
   int64_t bytes = stride[rows->rank - 1] * (int64_t) fw_dtype_size (x->dtype);
-  return bytes % CROWDED_BYTES != 0 ? bytes : 0;
+  return fw_micro_reads (gemm->kernel, x->dtype, gemm->depth, bytes) ? bytes : 0;
 }
 
 /* Where microkernels store y themselves: dense bf16 rows of whole panels, with nothing but a bias between C and y. */

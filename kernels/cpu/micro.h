@@ -64,6 +64,16 @@ fw_micro_for (FwDtype activations)
 #endif
 }
 
+/* Whether microkernels can read rows of A where they lie: @depth numbers each, @row_bytes apart. Rows a multiple of CROWDED_BYTES
+ * apart would share one set of the first-level cache. */
+static inline bool
+fw_micro_reads (const FwMicroKernel *kernel, FwDtype dtype, int64_t depth, int64_t row_bytes)
+{
+  enum { CROWDED_BYTES = 4096 };
+  return kernel->run_parts != NULL && dtype == (kernel->bf16 ? FW_DTYPE_BF16 : FW_DTYPE_F32) && depth % kernel->step == 0
+         && row_bytes % CROWDED_BYTES != 0;
+}
+
 /* The bytes of one panel of @depth. */
 static inline int64_t
 fw_panel_bytes (const FwMicroKernel *kernel, int64_t depth)
