@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The functions of one variable and their derivatives, one vector expression each. */
 #include "kernels/cpu/functions.h"
-#include "kernels/cpu/vec-math.h"
+#include "kernels/cpu/row-math.h"
 
 typedef FwVec (*Value) (FwVec x, FwVec a, FwVec b);
 
@@ -17,14 +17,27 @@ map_value (Value function, const float *x, float *y, int64_t count, float a, flo
 }
 
 static FW_ALWAYS_INLINE void
-map_slope (Value slope, const float *x, const float *dy, float *y, int64_t count, float a, float b)
+map_sum (Value function, const float *x, const float *bias, uint16_t *sum, uint16_t *y, int64_t count)
+{
+  for (int64_t i = 0; i < count; i += VEC) {
+    int64_t left = FW_MIN (VEC, count - i);
+    FwVec value = row_load_any (false, x, i, left);
+    if (bias != NULL)
+      value = value + row_load_any (false, bias, i, left);
+    if (sum != NULL)
+      row_store_any (true, sum, i, left, value);
+    row_store_any (true, y, i, left, function (value, vec_zero (), vec_zero ()));
+  }
+}
+
+static FW_ALWAYS_INLINE void
+map_slope (Value slope, const bool bf16, const void *x, const void *dy, void *dx, int64_t count, float a, float b)
 {
   FwVec va = vec_set (a), vb = vec_set (b);
-  int64_t i = 0;
-  for (; i + VEC <= count; i += VEC)
-    vec_store (y + i, vec_load (dy + i) * slope (vec_load (x + i), va, vb));
-  if (i < count)
-    vec_store_part (y + i, vec_load_part (dy + i, count - i) * slope (vec_load_part (x + i, count - i), va, vb), count - i);
+  for (int64_t i = 0; i < count; i += VEC) {
+    int64_t left = FW_MIN (VEC, count - i);
+    row_store_any (bf16, dx, i, left, row_load_any (bf16, dy, i, left) * slope (row_load_any (bf16, x, i, left), va, vb));
+  }
 }
 
 #define DEFINE(name, VALUE, SLOPE) \
@@ -32,8 +45,12 @@ map_slope (Value slope, const float *x, const float *dy, float *y, int64_t count
   VEC_INLINE FwVec name##_slope (FwVec x, FwVec a, FwVec b) { return SLOPE; } \
   static void apply_##name (const float *x, float *y, int64_t count, float a, float b) \
   { map_value (name##_value, x, y, count, a, b); } \
-  static void derive_##name (const float *x, const float *dy, float *y, int64_t count, float a, float b) \
-  { map_slope (name##_slope, x, dy, y, count, a, b); }
+  static void apply_to_sum_##name (const float *x, const float *bias, uint16_t *sum, uint16_t *y, int64_t count) \
+  { map_sum (name##_value, x, bias, sum, y, count); } \
+  static void derive_##name (const float *x, const float *dy, float *dx, int64_t count, float a, float b) \
+  { map_slope (name##_slope, false, x, dy, dx, count, a, b); } \
+  static void derive_bf16_##name (const uint16_t *x, const uint16_t *dy, uint16_t *dx, int64_t count, float a, float b) \
+  { map_slope (name##_slope, true, x, dy, dx, count, a, b); }
 
 #define C(value) vec_set (value)
 
@@ -43,19 +60,19 @@ sign (FwVec x)
   return vec_select (vec_less (vec_zero (), x), C (1.0f), vec_select (vec_less (x, vec_zero ()), C (-1.0f), vec_zero ()));
 }
 
-/* 0.5x(1+tanh(u)) is x sigmoid(2u), with 2u = x(p + q x^2) */
-static const float gelu_p = 1.5957691216f, gelu_q = 0.0713548163f;
+/* 0.5x(1+tanh(u)) is x sigmoid(2u), with 2u = x(p + q x^2); as powers of two, 2u is log2(e) times as large. */
+static const float gelu_p = 1.5957691216f, gelu_q = 0.0713548163f, gelu_p_of_two = 2.302208198f, gelu_q_of_two = 0.1029432396f;
 
 VEC_INLINE FwVec
 gelu_tanh (FwVec x)
 {
-  return x * vec_sigmoid (x * vec_fma (C (gelu_q), x * x, C (gelu_p)));
+  return x * vec_sigmoid_of_two (x * vec_fma (C (gelu_q_of_two), x * x, C (gelu_p_of_two)));
 }
 
 VEC_INLINE FwVec
 gelu_tanh_slope_of (FwVec x)
 {
-  FwVec square = x * x, s = vec_sigmoid (x * vec_fma (C (gelu_q), square, C (gelu_p)));
+  FwVec square = x * x, s = vec_sigmoid_of_two (x * vec_fma (C (gelu_q_of_two), square, C (gelu_p_of_two)));
   return vec_fma (x * s * (C (1.0f) - s), vec_fma (C (3.0f * gelu_q), square, C (gelu_p)), s);
 }
 
@@ -93,10 +110,17 @@ inside (FwVec x, FwVec a, FwVec b)
 }
 
 static void
-derive_identity (const float *x, const float *dy, float *y, int64_t count, float a, float b)
+derive_identity (const float *x, const float *dy, float *dx, int64_t count, float a, float b)
 {
-  if (y != dy)
-    memmove (y, dy, (size_t) count * sizeof *y);
+  if (dx != dy)
+    memmove (dx, dy, (size_t) count * sizeof *dx);
+}
+
+static void
+derive_bf16_identity (const uint16_t *x, const uint16_t *dy, uint16_t *dx, int64_t count, float a, float b)
+{
+  if (dx != dy)
+    memmove (dx, dy, (size_t) count * sizeof *dx);
 }
 
 DEFINE (neg, -x, C (-1.0f))
@@ -118,9 +142,9 @@ DEFINE (cos, vec_sine (x, 1), -vec_sine (x, 0))
 DEFINE (affine, vec_fma (a, x, b), a)
 DEFINE (clamp, vec_min (b, vec_max (a, x)), inside (x, a, b))
 
-#define ROW(name) { apply_##name, derive_##name }
+#define ROW(name) { apply_##name, apply_to_sum_##name, derive_##name, derive_bf16_##name }
 const FwFunctionKernel fw_functions[FW_FN_N] = {
-  [FW_FN_IDENTITY] = { NULL, derive_identity },
+  [FW_FN_IDENTITY] = { NULL, NULL, derive_identity, derive_bf16_identity },
   [FW_FN_NEG] = ROW (neg),
   [FW_FN_EXP] = ROW (exp),
   [FW_FN_LOG] = ROW (log),

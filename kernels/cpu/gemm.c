@@ -61,6 +61,12 @@ choose_segments (const FwGemm *gemm)
   return FW_MAX (1, FW_MIN (wanted, gemm->depth / SEGMENT_DEPTH));
 }
 
+static int64_t
+count_pieces (const FwGemm *gemm)
+{
+  return gemm->batches * gemm->segments * gemm->row_blocks * gemm->column_blocks;
+}
+
 size_t
 fw_gemm_plan (FwGemm *gemm)
 {
@@ -77,11 +83,11 @@ fw_gemm_plan (FwGemm *gemm)
                   : gemm->a_across      ? gemm->block_depth / kernel->unit * gemm->a_unit_bytes
                                         : fw_round_up (gemm->block_rows, FW_ROW_PADDING) * kernel->row_bytes;
   gemm->c_stride = gemm->block_columns + 16;
-  int64_t c_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * gemm->c_stride * 4;
+  gemm->c_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * gemm->c_stride * 4;
   int64_t packed_bytes = gemm->packed_ahead ? gemm->batches * gemm->depth_blocks * gemm->panels * gemm->panel_bytes : 0;
-  int64_t partial_bytes = gemm->segments > 1 ? gemm->segments * gemm->batches * gemm->rows * gemm->columns * 4 : 0;
+  int64_t partial_bytes = gemm->segments > 1 ? count_pieces (gemm) * gemm->c_bytes : 0;
   int64_t panels_bytes = gemm->packed_ahead ? 0 : PACK_PANELS * gemm->panel_bytes;
-  gemm->worker_bytes = fw_round_up (gemm->a_bytes + c_bytes + panels_bytes, CACHE_LINE);
+  gemm->worker_bytes = fw_round_up (gemm->a_bytes + (gemm->segments > 1 ? 0 : gemm->c_bytes) + panels_bytes, CACHE_LINE);
   gemm->packed = gemm->call->scratch;
   gemm->workers = fw_room_at (gemm->packed, fw_round_up (packed_bytes, CACHE_LINE));
   gemm->partial = fw_room_at (gemm->workers, gemm->worker_bytes * gemm->call->parallel->workers);
@@ -160,12 +166,6 @@ fw_multiply_rows (const FwMicroKernel *kernel, int64_t rows, int64_t columns, in
 
 typedef struct { int64_t batch, segment, row, rows, column, columns; } Piece;
 typedef struct { Piece piece; int64_t block; bool wanted; } Coming;
-
-static int64_t
-count_pieces (const FwGemm *gemm)
-{
-  return gemm->batches * gemm->segments * gemm->row_blocks * gemm->column_blocks;
-}
 
 /* The first depth block of a segment. */
 static int64_t
@@ -288,13 +288,11 @@ rows_of_block (const FwGemm *gemm, const Piece *piece, int64_t block, char *room
   return room;
 }
 
-static void
-store_partial (const FwGemm *gemm, const Piece *piece, const float *c)
+/* Where piece @item of a segment stays until the segments are joined. */
+static float *
+partial_at (const FwGemm *gemm, int64_t item)
 {
-  float *to = gemm->partial + ((piece->segment * gemm->batches + piece->batch) * gemm->rows + piece->row) * gemm->columns
-              + piece->column;
-  for (int64_t row = 0; row < piece->rows; row++)
-    memcpy (to + row * gemm->columns, c + row * gemm->c_stride, (size_t) piece->columns * sizeof *c);
+  return (float *) (void *) (gemm->partial + item * gemm->c_bytes);
 }
 
 static void
@@ -303,13 +301,14 @@ multiply_range (void *context, int64_t begin, int64_t end, int worker)
   const FwGemm *gemm = context;
   const FwMicroKernel *kernel = gemm->kernel;
   char *a = gemm->workers + worker * gemm->worker_bytes;
-  float *c = (float *) (void *) (a + gemm->a_bytes);
+  float *own = (float *) (void *) (a + gemm->a_bytes);
   char *panels = gemm->packed_ahead ? a : a + gemm->worker_bytes - PACK_PANELS * gemm->panel_bytes;
   if (kernel->begin)
     kernel->begin ();
   for (int64_t item = begin; item < end; item++) {
     Piece piece = piece_of (gemm, item);
     int64_t first = first_block (gemm, piece.segment), past = first_block (gemm, piece.segment + 1);
+    float *c = gemm->segments > 1 ? partial_at (gemm, item) : own;
     for (int64_t block = first; block < past; block++) {
       Coming coming = coming_after (gemm, item, &piece, block, past);
       const char *rows = rows_of_block (gemm, &piece, block, a);
@@ -317,23 +316,30 @@ multiply_range (void *context, int64_t begin, int64_t end, int worker)
     }
     if (gemm->end.y == NULL && gemm->segments == 1)
       gemm->finish (gemm, piece.batch, piece.row, piece.rows, piece.column, piece.columns, c, gemm->c_stride);
-    else if (gemm->segments > 1)
-      store_partial (gemm, &piece, c);
   }
   if (kernel->end)
     kernel->end ();
 }
 
+/* An item is a row of C within a block of columns. */
 static void
 join_range (void *context, int64_t begin, int64_t end, int worker)
 {
   const FwGemm *gemm = context;
-  int64_t apart = gemm->batches * gemm->rows * gemm->columns;
+  int64_t blocks = gemm->row_blocks * gemm->column_blocks;
   for (int64_t item = begin; item < end; item++) {
-    float *c = gemm->partial + item * gemm->columns;
-    for (int64_t segment = 1; segment < gemm->segments; segment++)
-      row_add (c + segment * apart, c, gemm->columns);
-    gemm->finish (gemm, item / gemm->rows, item % gemm->rows, 1, 0, gemm->columns, c, gemm->columns);
+    int64_t row = item / gemm->column_blocks % gemm->rows, batch = item / gemm->column_blocks / gemm->rows;
+    int64_t block = row / gemm->block_rows * gemm->column_blocks + item % gemm->column_blocks;
+    Piece piece = piece_of (gemm, batch * gemm->segments * blocks + block);
+    float *c = NULL;
+    for (int64_t segment = 0; segment < gemm->segments; segment++) {
+      float *part = partial_at (gemm, (batch * gemm->segments + segment) * blocks + block) + (row - piece.row) * gemm->c_stride;
+      if (segment == 0)
+        c = part;
+      else
+        row_add (part, c, piece.columns);
+    }
+    gemm->finish (gemm, batch, row, 1, piece.column, piece.columns, c, gemm->c_stride);
   }
 }
 
@@ -348,6 +354,7 @@ fw_gemm_run (FwGemm *gemm)
   int64_t work = gemm->block_rows * gemm->block_columns * FW_MAX (1, gemm->depth);
   parallel->run (parallel, count_pieces (gemm), FW_MAX (1, (1 << 23) / work), multiply_range, gemm);
   if (gemm->segments > 1)
-    parallel->run (parallel, gemm->batches * gemm->rows, FW_MAX (1, JOIN_FLOATS / (gemm->segments * gemm->columns)),
+    parallel->run (parallel, gemm->batches * gemm->rows * gemm->column_blocks,
+                   FW_MAX (1, JOIN_FLOATS / (gemm->segments * gemm->block_columns)),
                    join_range, gemm);
 }

@@ -39,9 +39,8 @@ typedef struct FwGemm {
   int64_t depth_blocks, block_depth;      /* the depth in blocks that one panel holds */
   int64_t segments;                       /* of whole depth blocks, when the depth is split */
   bool packed_ahead;                      /* B is packed whole before the products begin */
-  int64_t panels, panel_bytes, a_unit_bytes, a_bytes, c_stride, worker_bytes;
-  char *packed, *workers;
-  float *partial;                         /* [segments][batches][rows][columns] when segments > 1 */
+  int64_t panels, panel_bytes, a_unit_bytes, a_bytes, c_stride, c_bytes, worker_bytes;
+  char *packed, *workers, *partial;       /* partial: the blocks of C of all segments, if there are several */
 } FwGemm;
 
 /* What a callback is asked for at once, at most. */

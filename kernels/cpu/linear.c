@@ -140,6 +140,12 @@ finish_elements (const FwKernelCall *call, const Linear *linear, const FwCursor 
     added = run_at (h, place[H] + column);
   else if (fw_present (h))
     added.data = (void *) fw_run_load (h, place[H] + column * step[H], step[H], count, others);
+  if (linear->function->apply && g == NULL && added.data == NULL && y->dtype == FW_DTYPE_BF16
+      && (kept.data == NULL || kept.bf16)) {
+    uint16_t *sum = kept.data ? (uint16_t *) kept.data + kept.place : NULL;
+    linear->function->apply_to_sum (c, b, sum, (uint16_t *) y->data + place[Y] + column, count);
+    return;
+  }
   if (linear->function->apply) {
     finish_any_run (c, b, NULL, none, kept, own, count);
     linear->function->apply (c, c, count, 0, 0);

@@ -212,24 +212,33 @@ columns_along (const Kind kind, const FwMicroKernel *kernel, char *to, int64_t p
   }
 }
 
+/* One unit of columns [begin, begin + count), which are next to one another at @to. */
+static FW_ALWAYS_INLINE void
+unit_across (const Kind kind, Lines lines, int64_t step, int64_t begin, int64_t count, int64_t left, char *to)
+{
+  for (int64_t column = 0; column < count; column += 2 * VEC) {
+    FwBits lower, upper;
+    load_unit (kind, lines, step, begin + column, left - column, &lower, &upper);
+    bits_store (to + column * 4, lower);
+    bits_store (to + (column + VEC) * 4, upper);
+  }
+}
+
 static FW_ALWAYS_INLINE void
 columns_across (const Kind kind, const FwMicroKernel *kernel, char *to, int64_t panel_depth, const FwLines *from,
                 int64_t first, int64_t columns, int64_t depth, int64_t padded)
 {
-  const int64_t unit = kind.to_bf16 ? 2 : 1, units = padded / unit, unit_bytes = kernel->columns * 4;
-  const int64_t panel_bytes = fw_panel_bytes (kernel, panel_depth);
-  for (int64_t u = 0; u < units; u++) {
+  const int64_t unit = kind.to_bf16 ? 2 : 1, units = padded / unit, width = kernel->columns, step = from->step;
+  const int64_t panel_bytes = fw_panel_bytes (kernel, panel_depth), whole = columns - columns % width;
+  for (int64_t u = 0; u < units; u++, to += width * 4) {
     const Lines lines = lines_at (kind, from, u, depth);
-    char *panel = to + u * unit_bytes;
-    for (int64_t begin = 0; begin < columns; begin += kernel->columns, panel += panel_bytes) {
-      char *place = panel;
-      for (int64_t column = begin; column < FW_MIN (columns, begin + kernel->columns); column += 2 * VEC, place += 2 * VEC * 4) {
-        FwBits left, right;
-        load_unit (kind, lines, from->step, first + column, columns - column, &left, &right);
-        bits_store (place, left);
-        bits_store (place + VEC * 4, right);
-      }
-    }
+    char *panel = to;
+    int64_t begin = 0;
+    if (lines.low && (lines.high || !kind.to_bf16))
+      for (; begin < whole; begin += width, panel += panel_bytes)
+        unit_across (kind, lines, step, first + begin, width, width, panel);
+    for (; begin < columns; begin += width, panel += panel_bytes)
+      unit_across (kind, lines, step, first + begin, FW_MIN (width, columns - begin), columns - begin, panel);
   }
 }
 

@@ -41,11 +41,18 @@ static void
 unary_grad_run (const FwWalk *walk, const int64_t *offset, int64_t count)
 {
   float input[FW_RUN], gradient[FW_RUN], output[FW_RUN];
-  const FwTensor *dx = &walk->call->out[0];
-  const float *x = fw_run_load (&walk->call->in[0], offset[1], walk->rows.step[1], count, input);
-  const float *dy = fw_run_load (&walk->call->in[1], offset[2], walk->rows.step[2], count, gradient);
+  const FwTensor *x = &walk->call->in[0], *dy = &walk->call->in[1], *dx = &walk->call->out[0];
+  const int64_t *step = walk->rows.step;
+  const FwFunctionKernel *function = &fw_functions[walk->choice];
+  bool bf16 = x->dtype == FW_DTYPE_BF16 && dy->dtype == FW_DTYPE_BF16 && dx->dtype == FW_DTYPE_BF16;
+  if (bf16 && step[1] == 1 && step[2] == 1) {
+    function->derive_bf16 ((const uint16_t *) x->data + offset[1], (const uint16_t *) dy->data + offset[2],
+                           (uint16_t *) dx->data + offset[0], count, walk->a, walk->b);
+    return;
+  }
+  const float *at = fw_run_load (x, offset[1], step[1], count, input);
   float *place = result_place (dx, offset[0], output);
-  fw_functions[walk->choice].derive (x, dy, place, count, walk->a, walk->b);
+  function->derive (at, fw_run_load (dy, offset[2], step[2], count, gradient), place, count, walk->a, walk->b);
   fw_run_store (dx, offset[0], count, place);
 }
 
