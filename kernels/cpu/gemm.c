@@ -232,14 +232,25 @@ multiply_tile (const FwGemm *gemm, int64_t row, int64_t rows, int64_t columns, i
                  gemm->c_stride, accumulate);
 }
 
-/* The same for the last depth block where C goes to gemm->end; @column is the panel's first of all columns. */
+/* gemm->end from row @row and column @column on. */
+static FwMicroEnd
+end_at (const FwGemm *gemm, int64_t row, int64_t column)
+{
+  const FwMicroEnd *all = &gemm->end;
+  int64_t y = row * all->y_stride + column;
+  return (FwMicroEnd) {
+    .bias = all->bias ? all->bias + column : NULL,
+    .y = all->h ? (void *) ((float *) all->y + y) : (void *) ((uint16_t *) all->y + y), .y_stride = all->y_stride,
+    .h = all->h ? all->h + row * all->h_stride + column : NULL, .h_stride = all->h_stride,
+  };
+}
+
+/* The same as multiply_tile for the last depth block where C goes to gemm->end; @column is the panel's first of all columns. */
 static void
 finish_tile (const FwGemm *gemm, const Piece *piece, int64_t row, int64_t rows, int64_t column, int64_t depth, const char *a,
              const char *panel, const float *c, bool accumulate)
 {
-  const FwMicroEnd *all = &gemm->end;
-  const FwMicroEnd end = { all->bias ? all->bias + column : NULL, all->y + (piece->row + row) * all->y_stride + column,
-                           all->y_stride };
+  const FwMicroEnd end = end_at (gemm, piece->row + row, column);
   int64_t row_bytes = gemm->a_row_bytes > 0 ? gemm->a_row_bytes : gemm->kernel->row_bytes;
   gemm->kernel->run_to_end ((int) rows, depth, a + row * row_bytes, row_bytes, panel, accumulate ? c + row * gemm->c_stride : NULL,
                             gemm->c_stride, &end);

@@ -167,32 +167,45 @@ linear_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int
       finish_elements (gemm->call, linear, &cursor, column + start, FW_MIN (columns - start, FW_RUN), c + start);
 }
 
-/* How far apart the rows of x are if microkernels can read them where they lie, else 0. */
+/* Whether the rows of a tensor are all equally far apart, @stride numbers. */
+static bool
+even_rows (const FwRows *rows, int which, int64_t *stride)
+{
+  *stride = rows->rank == 0 ? 0 : rows->stride[which][rows->rank - 1];
+  for (int axis = 0; axis + 1 < rows->rank; axis++)
+    if (rows->stride[which][axis] != rows->stride[which][axis + 1] * rows->dim[axis + 1])
+      return false;
+  return true;
+}
+
+/* How many bytes apart the rows of x are if microkernels can read them where they lie, else 0. */
 static int64_t
 readable_in_place (const FwGemm *gemm, const FwRows *rows)
 {
   const FwTensor *x = &gemm->call->in[0];
-  const int64_t *stride = rows->stride[X];
-  if (rows->rank == 0)
+  int64_t stride;
+  if (rows->rank == 0 || !even_rows (rows, X, &stride))
     return 0;
-  for (int axis = 0; axis + 1 < rows->rank; axis++)
-    if (stride[axis] != stride[axis + 1] * rows->dim[axis + 1])
-      return 0;
-  int64_t bytes = stride[rows->rank - 1] * (int64_t) fw_dtype_size (x->dtype);
+  int64_t bytes = stride * (int64_t) fw_dtype_size (x->dtype);
   return fw_micro_reads (gemm->kernel, x->dtype, gemm->depth, bytes) ? bytes : 0;
 }
 
-/* Where microkernels store y themselves: dense bf16 rows of whole panels, with nothing but a bias between C and y. */
-static FwMicroEnd
-end_of_linear (const FwGemm *gemm, const Linear *linear)
+/* Lets microkernels store y themselves where they can: whole panels, without a function, a gate or pre, as bf16 or in f32 onto a
+ * residual. Gates and pre would have to come from and go to memory a few lines of a row at a time, which is slower than
+ * finishing whole rows. */
+static void
+plan_end (FwGemm *gemm, const Linear *linear)
 {
-  const FwKernelCall *call = gemm->call;
-  const FwTensor *bias = &call->in[2], *y = &call->out[0];
-  bool more = linear->function->apply || fw_present (&call->in[3]) || fw_present (&call->in[4]) || fw_present (&call->out[1]);
-  if (gemm->kernel->run_to_end == NULL || y->dtype != FW_DTYPE_BF16 || more || linear->rows.rank > 1
-      || gemm->columns % gemm->kernel->columns != 0 || (fw_present (bias) && (bias->dtype != FW_DTYPE_F32 || bias->stride[0] != 1)))
-    return (FwMicroEnd) { 0 };
-  return (FwMicroEnd) { fw_present (bias) ? bias->data : NULL, y->data, linear->rows.rank == 0 ? 0 : linear->rows.stride[Y][0] };
+  const FwTensor *bias = &gemm->call->in[2], *h = &gemm->call->in[3], *gate = &gemm->call->in[4];
+  const FwTensor *y = &gemm->call->out[0], *pre = &gemm->call->out[1];
+  const FwRows *rows = &linear->rows;
+  FwMicroEnd end = { .bias = fw_present (bias) ? bias->data : NULL, .y = y->data, .h = fw_present (h) ? h->data : NULL };
+  if (gemm->kernel->run_to_end == NULL || linear->function->apply || fw_present (gate) || fw_present (pre)
+      || gemm->columns % gemm->kernel->columns != 0 || y->dtype != (end.h ? FW_DTYPE_F32 : FW_DTYPE_BF16)
+      || !even_rows (rows, Y, &end.y_stride) || (end.bias && (bias->dtype != FW_DTYPE_F32 || bias->stride[0] != 1))
+      || (end.h && (h->dtype != FW_DTYPE_F32 || rows->step[H] != 1 || !even_rows (rows, H, &end.h_stride))))
+    return;
+  gemm->end = end;
 }
 
 static size_t
@@ -206,7 +219,7 @@ plan_linear (FwGemm *gemm, Linear *linear, const FwKernelCall *call)
                      .columns = y->dim[y->rank - 1], .depth = x->dim[x->rank - 1], .operands = linear,
                      .fetch = linear_fetch, .pack_a = linear_pack_a, .pack_b = linear_pack_b, .finish = linear_finish };
   gemm->a_row_bytes = readable_in_place (gemm, &linear->rows);
-  gemm->end = end_of_linear (gemm, linear);
+  plan_end (gemm, linear);
   return fw_gemm_plan (gemm);
 }
 

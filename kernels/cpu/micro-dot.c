@@ -76,20 +76,59 @@ multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n
 }
 
 static FW_ALWAYS_INLINE void
+load_bias (const float *bias, FwVec *vectors)
+{
+  FW_UNROLL
+  for (int v = 0; v < VECTORS; v++)
+    vectors[v] = bias ? vec_load (bias + v * VEC) : vec_zero ();
+}
+
+static FW_ALWAYS_INLINE void
 multiply_to_end (const int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride,
                  const FwMicroEnd *end)
 {
   FwVec sum[ROWS][VECTORS], bias[VECTORS];
   load_sums (rows, VECTORS, c, c_stride, c != NULL, sum);
   add_products (rows, VECTORS, &(FwMicroPart) { 0, depth }, 1, a, row_bytes, 4, b, sum);
-  FW_UNROLL
-  for (int v = 0; v < VECTORS; v++)
-    bias[v] = end->bias ? vec_load (end->bias + v * VEC) : vec_zero ();
+  load_bias (end->bias, bias);
+  uint16_t *y = end->y;
   FW_UNROLL
   for (int r = 0; r < rows; r++) {
     FW_UNROLL
     for (int v = 0; v < VECTORS; v++)
-      vec_store_bf16 (end->y + r * end->y_stride + v * VEC, sum[r][v] + bias[v]);
+      vec_store_bf16 (y + r * end->y_stride + v * VEC, sum[r][v] + bias[v]);
+  }
+}
+
+/* The residual arrives, and the lines of y are made ready to be written, while the products are computed. */
+static FW_ALWAYS_INLINE void
+fetch_residual (const int rows, const FwMicroEnd *end)
+{
+  FW_UNROLL
+  for (int r = 0; r < rows; r++) {
+    FW_UNROLL
+    for (int v = 0; v < VECTORS; v++) {
+      __builtin_prefetch (end->h + r * end->h_stride + v * VEC);
+      __builtin_prefetch ((float *) end->y + r * end->y_stride + v * VEC, 1);
+    }
+  }
+}
+
+static FW_ALWAYS_INLINE void
+multiply_onto (const int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride,
+               const FwMicroEnd *end)
+{
+  FwVec sum[ROWS][VECTORS], bias[VECTORS];
+  fetch_residual (rows, end);
+  load_sums (rows, VECTORS, c, c_stride, c != NULL, sum);
+  add_products (rows, VECTORS, &(FwMicroPart) { 0, depth }, 1, a, row_bytes, 4, b, sum);
+  load_bias (end->bias, bias);
+  float *y = end->y;
+  FW_UNROLL
+  for (int r = 0; r < rows; r++) {
+    FW_UNROLL
+    for (int v = 0; v < VECTORS; v++)
+      vec_store (y + r * end->y_stride + v * VEC, vec_load (end->h + r * end->h_stride + v * VEC) + (sum[r][v] + bias[v]));
   }
 }
 
@@ -107,7 +146,10 @@ multiply_to_end (const int rows, int64_t depth, const char *a, int64_t row_bytes
   DEFINE_TILE (count, 1) DEFINE_TILE (count, 2) \
   static void to_end_##count (int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride, \
                               const FwMicroEnd *end) \
-  { multiply_to_end (count, depth, a, row_bytes, b, c, c_stride, end); }
+  { multiply_to_end (count, depth, a, row_bytes, b, c, c_stride, end); } \
+  static void onto_##count (int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride, \
+                            const FwMicroEnd *end) \
+  { multiply_onto (count, depth, a, row_bytes, b, c, c_stride, end); }
 EACH_ROW_COUNT (DEFINE_TILES)
 
 #define TILE_ROW(count) { tile_##count##_1, tile_##count##_2 },
@@ -126,9 +168,11 @@ static void (*const tiles_across[ROWS][VECTORS]) (int64_t, const char *, int64_t
   EACH_ROW_COUNT (ACROSS_ROW)
 };
 
-#define TO_END(count) to_end_##count,
-static void (*const tiles_to_end[ROWS]) (int64_t, const char *, int64_t, const char *, const float *, int64_t,
-                                         const FwMicroEnd *) = { EACH_ROW_COUNT (TO_END) };
+#define ENDS_ROW(count) { to_end_##count, onto_##count },
+static void (*const tiles_to_end[ROWS][2]) (int64_t, const char *, int64_t, const char *, const float *, int64_t,
+                                               const FwMicroEnd *) = {
+  EACH_ROW_COUNT (ENDS_ROW)
+};
 
 static void
 run (int rows, int columns, int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, bool accumulate)
@@ -154,7 +198,7 @@ static void
 run_to_end (int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride,
             const FwMicroEnd *end)
 {
-  tiles_to_end[rows - 1] (depth, a, row_bytes, b, c, c_stride, end);
+  tiles_to_end[rows - 1][end->h != NULL] (depth, a, row_bytes, b, c, c_stride, end);
 }
 
 const FwMicroKernel fw_micro_bf16 = {

@@ -11,11 +11,14 @@
 /* Some of a row's depth: @depth numbers, @offset bytes from where the row begins. */
 typedef struct { int64_t offset, depth; } FwMicroPart;
 
-/* What becomes of a tile of C that is not wanted itself: y = C + bias, rounded to bf16. Of the tile's first row and column. */
+/* What becomes of a tile of C that is not wanted itself: y = C + bias rounded to bf16, or with h y = h + C + bias in f32. Pointers
+ * are to the tile's first row and column, strides are numbers between rows. */
 typedef struct {
   const float *bias;  /* NULL for none */
-  uint16_t *y;
-  int64_t y_stride;   /* numbers between rows */
+  void *y;
+  int64_t y_stride;
+  const float *h;     /* NULL for none; may be y */
+  int64_t h_stride;
 } FwMicroEnd;
 
 typedef struct {
