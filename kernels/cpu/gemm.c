@@ -140,8 +140,8 @@ fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, i
   int64_t tiles = fw_ceil_div (rows, kernel->rows);
   for (int64_t column = 0; column < columns; column += kernel->columns, b += panel_bytes) {
     int width = (int) FW_MIN (kernel->columns, columns - column);
-    for (int64_t tile = 0; tile < tiles; tile++) {
-      int64_t row = tile_row (kernel, rows, tile, tiles), past = tile_row (kernel, rows, tile + 1, tiles);
+    for (int64_t tile = 0, row = 0, past; tile < tiles; tile++, row = past) {
+      past = tile_row (kernel, rows, tile + 1, tiles);
       kernel->run ((int) (past - row), width, depth, a + row * kernel->row_bytes, b, c + row * c_stride + column, c_stride,
                    accumulate);
     }
@@ -156,8 +156,8 @@ fw_multiply_rows (const FwMicroKernel *kernel, int64_t rows, int64_t columns, in
   int64_t tiles = fw_ceil_div (rows, kernel->rows);
   for (int64_t column = 0; column < columns; column += kernel->columns, b += panel_bytes) {
     int width = (int) FW_MIN (kernel->columns, columns - column);
-    for (int64_t tile = 0; tile < tiles; tile++) {
-      int64_t row = tile_row (kernel, rows, tile, tiles), past = tile_row (kernel, rows, tile + 1, tiles);
+    for (int64_t tile = 0, row = 0, past; tile < tiles; tile++, row = past) {
+      past = tile_row (kernel, rows, tile + 1, tiles);
       kernel->run_parts ((int) (past - row), width, &whole, 1, a + row * row_bytes, row_bytes, b, c + row * c_stride + column,
                          c_stride, false);
     }
@@ -264,8 +264,10 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
   int64_t depth = depth_of_block (gemm, block), padded = fw_round_up (depth, gemm->kernel->step);
   const FwMicroKernel *kernel = gemm->kernel;
   int64_t panels = fw_ceil_div (piece->columns, kernel->columns), tiles = fw_ceil_div (piece->rows, kernel->rows);
-  int64_t fetches = fw_ceil_div (tiles, FETCH_TILES);
+  int64_t fetches = fw_ceil_div (tiles, FETCH_TILES), first_row[FW_MAX_BLOCK_ROWS + 1];
   bool ends = gemm->end.y != NULL && block + 1 == gemm->depth_blocks;
+  for (int64_t tile = 0; tile <= tiles; tile++)
+    first_row[tile] = tile_row (kernel, piece->rows, tile, tiles);
   for (int64_t i = 0; i < panels; i++) {
     int64_t column = i * kernel->columns, width = FW_MIN (kernel->columns, piece->columns - column);
     char *panel = room + i % PACK_PANELS * gemm->panel_bytes;
@@ -275,13 +277,13 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
       gemm->pack_b (gemm, piece->batch, piece->column + column, FW_MIN (PACK_PANELS * kernel->columns, piece->columns - column),
                     block * gemm->block_depth, depth, padded, gemm->block_depth, panel);
     for (int64_t tile = 0; tile < tiles; tile++) {
-      int64_t row = tile_row (kernel, piece->rows, tile, tiles), past = tile_row (kernel, piece->rows, tile + 1, tiles);
+      int64_t row = first_row[tile], rows = first_row[tile + 1] - row;
       if (tile % FETCH_TILES == 0)
         fetch (gemm, coming, i * fetches + tile / FETCH_TILES, panels * fetches);
       if (ends)
-        finish_tile (gemm, piece, row, past - row, piece->column + column, padded, a, panel, c + column, accumulate);
+        finish_tile (gemm, piece, row, rows, piece->column + column, padded, a, panel, c + column, accumulate);
       else
-        multiply_tile (gemm, row, past - row, width, padded, a, panel, c + column, accumulate);
+        multiply_tile (gemm, row, rows, width, padded, a, panel, c + column, accumulate);
     }
   }
 }

@@ -42,15 +42,28 @@ linear_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, 
   fw_pack_rows (gemm->kernel, to, &lines, start, count, depth, padded);
 }
 
+/* Fetches elements [start, start + count) of rows [first, past) of one of the tensors walked. */
+static void
+fetch_rows (const FwRows *rows, int which, const FwTensor *tensor, int64_t first, int64_t past, int64_t start, int64_t count)
+{
+  if (rows->rank <= 1) {
+    int64_t stride = rows->rank == 1 ? rows->stride[which][0] : 0;
+    for (; first < past; first++)
+      fw_fetch (tensor, first * stride + start, count);
+    return;
+  }
+  FwCursor cursor;
+  fw_rows_seek (rows, first, &cursor);
+  for (; first < past; first++, fw_rows_next (rows, &cursor))
+    fw_fetch (tensor, cursor.offset[which] + start, count);
+}
+
 static void
 linear_fetch (const FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64_t part, int64_t parts)
 {
   const Linear *linear = gemm->operands;
   int64_t first = block->rows * part / parts, past = block->rows * (part + 1) / parts;
-  FwCursor cursor;
-  fw_rows_seek (&linear->rows, block->row + first, &cursor);
-  for (; first < past; first++, fw_rows_next (&linear->rows, &cursor))
-    fw_fetch (&gemm->call->in[0], cursor.offset[X] + block->start, block->depth);
+  fetch_rows (&linear->rows, X, &gemm->call->in[0], block->row + first, block->row + past, block->start, block->depth);
 }
 
 static void
@@ -313,13 +326,9 @@ static void
 grad_fetch (const FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64_t part, int64_t parts)
 {
   const GradWeight *grad = gemm->operands;
-  int64_t first = block->depth * part / parts, past = block->depth * (part + 1) / parts;
-  FwCursor cursor;
-  fw_rows_seek (&grad->rows, block->start + first, &cursor);
-  for (; first < past; first++, fw_rows_next (&grad->rows, &cursor)) {
-    fw_fetch (&gemm->call->in[1], cursor.offset[DY] + block->row, block->rows);
-    fw_fetch (&gemm->call->in[0], cursor.offset[GRAD_X] + block->column, block->columns);
-  }
+  int64_t first = block->start + block->depth * part / parts, past = block->start + block->depth * (part + 1) / parts;
+  fetch_rows (&grad->rows, DY, &gemm->call->in[1], first, past, block->row, block->rows);
+  fetch_rows (&grad->rows, GRAD_X, &gemm->call->in[0], first, past, block->column, block->columns);
 }
 
 static void
