@@ -32,7 +32,7 @@ typedef struct {
   float *scores, *slopes;      /* [keys][queries]: scores and their derivatives; weights and the derivatives by them */
   float *dk, *dv;              /* [all keys][width] */
   float *dq;                   /* [all queries][width] */
-  float *lse, *mean;           /* [all queries]; mean: do . o */
+  float *lse, *mean;           /* [all queries]; lse: as powers of two; mean: do . o */
   float *dbias;                /* [all queries][all keys] */
 } Room;
 
@@ -118,17 +118,27 @@ fetch (const Meeting *meeting, int part)
   }
 }
 
+static FW_ALWAYS_INLINE float
+dot (const bool a_bf16, const void *a, int64_t a_place, const bool b_bf16, const void *b, int64_t b_place, int64_t width)
+{
+  FwVec sum = vec_zero ();
+  int64_t i = 0;
+  for (; i + VEC <= width; i += VEC)
+    sum = vec_fma (row_load_any (a_bf16, a, a_place + i, VEC), row_load_any (b_bf16, b, b_place + i, VEC), sum);
+  if (i < width)
+    sum = vec_fma (row_load_any (a_bf16, a, a_place + i, width - i), row_load_any (b_bf16, b, b_place + i, width - i), sum);
+  return vec_sum (sum);
+}
+
 /* The dot product of row @row of two heads. */
 static float
 dot_of_rows (const FwHead *a, const FwHead *b, int64_t row)
 {
   bool a_bf16 = a->tensor->dtype == FW_DTYPE_BF16, b_bf16 = b->tensor->dtype == FW_DTYPE_BF16;
   int64_t a_place = a->place + row * a->stride, b_place = b->place + row * b->stride;
-  FwVec sum = vec_zero ();
-  for (int64_t i = 0; i < a->width; i += VEC)
-    sum = vec_fma (row_load_any (a_bf16, a->tensor->data, a_place + i, a->width - i),
-                   row_load_any (b_bf16, b->tensor->data, b_place + i, a->width - i), sum);
-  return vec_sum (sum);
+  if (a_bf16 && b_bf16)
+    return dot (true, a->tensor->data, a_place, true, b->tensor->data, b_place, a->width);
+  return dot (a_bf16, a->tensor->data, a_place, b_bf16, b->tensor->data, b_place, a->width);
 }
 
 /* lse and the dot products of do and o, for all queries. */
@@ -138,11 +148,12 @@ load_statistics (const Attention *attention, const Room *room, const Meeting *me
   const FwTensor *lse = &attention->call->in[7];
   int64_t place = meeting->b1 * lse->stride[0] + meeting->b2 * lse->stride[1] + meeting->head * lse->stride[2];
   const float *values = fw_run_load (lse, place, lse->stride[3], attention->queries, room->lse);
-  if (values != room->lse)
-    memcpy (room->lse, values, (size_t) attention->queries * sizeof *values);
+  row_scale (values, room->lse, attention->queries, FW_LOG2_E);
   for (int64_t query = 0; query < attention->queries; query++) {
-    fw_fetch_head (&meeting->o, query + ROWS_AHEAD, 1);
-    fw_fetch_head (&meeting->slope, query + ROWS_AHEAD, 1);
+    if (query + ROWS_AHEAD >= MOST_FETCHED) {
+      fw_fetch_head (&meeting->o, query + ROWS_AHEAD, 1);
+      fw_fetch_head (&meeting->slope, query + ROWS_AHEAD, 1);
+    }
     room->mean[query] = dot_of_rows (&meeting->o, &meeting->slope, query);
   }
 }
@@ -164,7 +175,7 @@ store_number (const FwMicroKernel *kernel, char *row, int64_t i, FwVec value)
     vec_store ((float *) (void *) row + i, value);
 }
 
-/* The scores of one key become weights p = exp(s - lse) and the slopes ds = p * (dp - mean), both packed as rows of A; ds is
+/* The scores of one key become weights p = exp(s - lse), taken as powers of two, and the slopes ds = p * (dp - mean), both packed as rows of A; ds is
  * left in the scores too. Queries before @from do not see the key; the depth is filled up with zeros to @padded. */
 static void
 differentiate_key (const Attention *attention, const Room *room, const Meeting *meeting, int64_t key, int64_t from, int64_t padded)
@@ -178,14 +189,14 @@ differentiate_key (const Attention *attention, const Room *room, const Meeting *
     int64_t place = meeting->head * bias->stride[0] + meeting->query * bias->stride[1] + (meeting->key + key) * bias->stride[2];
     added = fw_run_load (bias, place, bias->stride[1], meeting->queries, biases);
   }
-  FwVec scale = vec_set (attention->scale);
+  FwVec scale = vec_set (attention->scale), unit = vec_set (attention->scale * FW_LOG2_E);
   for (int64_t i = 0; i < padded; i += VEC) {
     FwVec weight = vec_zero (), slope = vec_zero ();
     if (i < meeting->queries && i + VEC > from) {
-      FwVec exponent = vec_fma (scale, vec_load (scores + i), -row_load (lse, i, meeting->queries));
+      FwVec exponent = vec_fma (unit, vec_load (scores + i), -row_load (lse, i, meeting->queries));
       if (added)
-        exponent = exponent + row_load (added, i, meeting->queries);
-      weight = vec_exp (vec_min (vec_zero (), exponent)); /* no weight is above 1, however lse was rounded; NaN stays */
+        exponent = vec_fma (vec_set (FW_LOG2_E), row_load (added, i, meeting->queries), exponent);
+      weight = vec_exp2 (vec_min (vec_zero (), exponent)); /* no weight is above 1, however lse was rounded; NaN stays */
       slope = weight * (vec_load (slopes + i) - row_load (mean, i, meeting->queries));
       if (i + VEC > meeting->queries) {
         weight = vec_keep (weight, meeting->queries - i);
@@ -263,8 +274,7 @@ store_rows (const FwTensor *out, const Meeting *meeting, int64_t count, const fl
   if (!fw_present (out))
     return;
   FwHead head = fw_head (out, meeting->b1, meeting->b2, meeting->head);
-  for (int64_t row = 0; row < count; row++)
-    fw_store_head_row (&head, row, rows + row * stride, factor);
+  fw_store_head_rows (&head, 0, count, rows, stride, factor, NULL);
 }
 
 static bool
@@ -304,22 +314,24 @@ differentiate_sequence (const Attention *attention, const Room *room, Meeting *m
   store_rows (&attention->call->out[0], meeting, attention->queries, room->dq, attention->key_stride, attention->scale);
 }
 
-/* The sequences from @b2 on that share keys, @count of them. @after is the sequence that comes after them, or NULL. */
+/* The sequences from that of @first on that share keys, @count of them. @after is the sequence that comes after them, or NULL. */
 static void
-differentiate_group (const Attention *attention, const Room *room, int64_t b1, int64_t b2, int64_t count, int64_t head,
-                     const Meeting *after)
+differentiate_group (const Attention *attention, const Room *room, const Meeting *first, int64_t count, const Meeting *after)
 {
   const FwKernelCall *call = attention->call;
-  Meeting meeting = { 0 };
+  Meeting meeting = *first, next = { 0 };
   for (int64_t i = 0; i < count; i++) {
-    Meeting next = meet (attention, b1, b2 + FW_MIN (i + 1, count - 1), head);
-    meeting = meet (attention, b1, b2 + i, head);
-    meeting.next = i + 1 < count ? &next : after;
+    meeting.next = after;
+    if (i + 1 < count) {
+      next = meet (attention, first->b1, first->b2 + i + 1, first->head);
+      meeting.next = &next;
+    }
     differentiate_sequence (attention, room, &meeting, i == 0);
+    if (i + 1 < count)
+      meeting = next;
   }
-  meeting.b2 = b2;
-  store_rows (&call->out[1], &meeting, attention->keys, room->dk, attention->key_stride, 1);
-  store_rows (&call->out[2], &meeting, attention->keys, room->dv, attention->value_stride, 1);
+  store_rows (&call->out[1], first, attention->keys, room->dk, attention->key_stride, 1);
+  store_rows (&call->out[2], first, attention->keys, room->dv, attention->value_stride, 1);
 }
 
 static void
@@ -329,31 +341,41 @@ differentiate_head (const Attention *attention, const Room *room, int64_t head)
   int64_t count = attention->shared ? attention->sequences : 1;
   memset (room->dbias, 0, (size_t) (attention->queries * attention->keys) * sizeof (float));
   for (int64_t b1 = 0; b1 < attention->batches; b1++)
-    for (int64_t b2 = 0; b2 < attention->sequences; b2 += count)
-      differentiate_group (attention, room, b1, b2, count, head, NULL);
+    for (int64_t b2 = 0; b2 < attention->sequences; b2 += count) {
+      Meeting first = meet (attention, b1, b2, head);
+      differentiate_group (attention, room, &first, count, NULL);
+    }
   for (int64_t query = 0; query < attention->queries; query++)
     fw_run_store (dbias, head * dbias->stride[0] + query * dbias->stride[1], attention->keys,
                   room->dbias + query * attention->keys);
+}
+
+/* The sequence that item @item begins with, where heads are not items themselves. */
+static Meeting
+meet_item (const Attention *attention, int64_t item)
+{
+  int64_t count = attention->shared ? attention->sequences : 1, groups = attention->sequences / count, heads = attention->heads;
+  return meet (attention, item / heads / groups, item / heads % groups * count, item % heads);
 }
 
 static void
 differentiate_range (void *context, int64_t begin, int64_t end, int worker)
 {
   const Attention *attention = context;
-  int64_t count = attention->shared ? attention->sequences : 1, groups = attention->sequences / count;
   Room room;
   cut_room (attention, (char *) attention->call->scratch + worker * attention->worker_bytes, &room);
   if (attention->kernel->begin)
     attention->kernel->begin ();
-  for (int64_t item = begin; item < end; item++) {
-    int64_t last = FW_MIN (item + 1, end - 1), heads = attention->heads;
-    if (attention->bias) {
+  if (attention->bias) {
+    for (int64_t item = begin; item < end; item++)
       differentiate_head (attention, &room, item);
-      continue;
+  } else {
+    Meeting meeting = meet_item (attention, begin), next = meeting;
+    for (int64_t item = begin; item < end; item++, meeting = next) {
+      if (item + 1 < end)
+        next = meet_item (attention, item + 1);
+      differentiate_group (attention, &room, &meeting, attention->shared ? attention->sequences : 1, item + 1 < end ? &next : NULL);
     }
-    Meeting next = meet (attention, last / heads / groups, last / heads % groups * count, last % heads);
-    differentiate_group (attention, &room, item / heads / groups, item / heads % groups * count, count, item % heads,
-                         item < last ? &next : NULL);
   }
   if (attention->kernel->end)
     attention->kernel->end ();

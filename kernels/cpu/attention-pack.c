@@ -55,12 +55,27 @@ fw_multiply_width (const FwMicroKernel *kernel, int64_t rows, int64_t columns, i
   }
 }
 
-void
-fw_store_head_row (const FwHead *head, int64_t row, const float *values, float factor)
+static FW_ALWAYS_INLINE void
+store_row (const bool bf16, void *data, int64_t place, int64_t width, const float *values, FwVec factor)
 {
-  bool bf16 = head->tensor->dtype == FW_DTYPE_BF16;
-  int64_t place = head->place + row * head->stride;
-  FwVec times = vec_set (factor);
-  for (int64_t i = 0; i < head->width; i += VEC)
-    row_store_any (bf16, head->tensor->data, place + i, head->width - i, row_load (values, i, head->width) * times);
+  int64_t i = 0;
+  for (; bf16 && i + 2 * VEC <= width; i += 2 * VEC)
+    bits_store ((uint16_t *) data + place + i, vec_pairs_along (vec_load (values + i) * factor, vec_load (values + i + VEC) * factor));
+  for (; i < width; i += VEC)
+    row_store_any (bf16, data, place + i, width - i, row_load (values, i, width) * factor);
+}
+
+void
+fw_store_head_rows (const FwHead *head, int64_t first, int64_t count, const float *values, int64_t stride, float factor,
+                    const float *factors)
+{
+  void *data = head->tensor->data;
+  int64_t place = head->place + first * head->stride;
+  for (int64_t row = 0; row < count; row++, place += head->stride, values += stride) {
+    FwVec times = vec_set (factors ? factors[row] : factor);
+    if (head->tensor->dtype == FW_DTYPE_BF16)
+      store_row (true, data, place, head->width, values, times);
+    else
+      store_row (false, data, place, head->width, values, times);
+  }
 }

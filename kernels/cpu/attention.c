@@ -17,7 +17,7 @@ typedef struct {
   int64_t block_queries, query_blocks, block_keys;
   int64_t score_stride, result_stride;
   float scale;
-  bool causal;
+  bool causal, plain;                 /* plain: scores are left unscaled, as nothing is added to them and scale is positive */
   int64_t worker_bytes;
 } Attention;
 
@@ -25,7 +25,7 @@ typedef struct {
 typedef struct {
   char *q, *k, *v, *weights;          /* packed */
   float *scores, *results;
-  float *largest, *sum;               /* of each query so far */
+  float *largest, *sum;               /* of each query so far; largest is one of the scores as they are kept */
 } Room;
 
 static int64_t
@@ -36,6 +36,7 @@ plan (Attention *attention, const FwKernelCall *call)
   *attention = (Attention) { .call = call, .kernel = fw_micro_for (q->dtype), .sequences = q->dim[1], .heads = q->dim[3],
                              .queries = q->dim[2], .keys = k->dim[2], .width = q->dim[4], .value_width = v->dim[4],
                              .scale = (float) attributes->scale, .causal = attributes->causal };
+  attention->plain = attributes->scale > 0 && !fw_present (&call->in[3]) && !fw_present (&call->in[4]);
   attention->query_blocks = fw_ceil_div (attention->queries, MOST_QUERIES);
   attention->block_queries = fw_ceil_div (attention->queries, FW_MAX (1, attention->query_blocks));
   attention->block_keys = FW_MIN (attention->keys, MOST_KEYS);
@@ -76,7 +77,7 @@ typedef struct {
   int64_t b1, head, query, queries, key, keys;
 } Meeting;
 
-/* The scores of row @row, scaled, biased and masked, in place. Returns how many keys it may look at. */
+/* The scores of row @row, scaled, biased and masked, in place, unless they are plain. Returns how many keys it may look at. */
 static int64_t
 prepare_scores (const Attention *attention, const Meeting *meeting, int64_t row, float *scores)
 {
@@ -84,6 +85,8 @@ prepare_scores (const Attention *attention, const Meeting *meeting, int64_t row,
   int64_t query = meeting->query + row, keys = meeting->keys;
   if (attention->causal)
     keys = FW_MAX (0, FW_MIN (keys, query - meeting->key + 1));
+  if (attention->plain)
+    return keys;
   row_scale (scores, scores, keys, attention->scale);
   if (fw_present (bias) && keys > 0) {
     float buffer[FW_RUN];
@@ -99,15 +102,15 @@ prepare_scores (const Attention *attention, const Meeting *meeting, int64_t row,
   return keys;
 }
 
-/* weights = exp(scores - shift) as a row of A, filled up with zeros to @padded; the sum of the numbers stored. */
+/* weights = 2^(unit (scores - shift)) as a row of A, filled up with zeros to @padded; the sum of the numbers stored. */
 static float
-exponentiate (const FwMicroKernel *kernel, const float *scores, int64_t keys, int64_t padded, float shift, char *weights)
+exponentiate (const FwMicroKernel *kernel, const float *scores, int64_t keys, int64_t padded, float unit, float shift, char *weights)
 {
-  FwVec sum = vec_zero (), away = vec_set (shift);
+  FwVec sum = vec_zero (), units = vec_set (unit), away = vec_set (unit * shift);
   for (int64_t i = 0; i < padded; i += VEC) {
     FwVec e = vec_zero ();
     if (i < keys) {
-      e = vec_exp (vec_load (scores + i) - away);
+      e = vec_exp2 (vec_fma (vec_load (scores + i), units, -away));
       if (i + VEC > keys)
         e = vec_keep (e, keys - i);
     }
@@ -120,19 +123,28 @@ exponentiate (const FwMicroKernel *kernel, const float *scores, int64_t keys, in
   return vec_sum (sum);
 }
 
+/* What the scores are kept in. */
+static float
+score_unit (const Attention *attention)
+{
+  return attention->plain ? attention->scale : 1;
+}
+
 /* Turns the scores of one block into weights; results so far are scaled down where a larger score turns up. */
 static void
 weigh_scores (const Attention *attention, const Room *room, const Meeting *meeting, int64_t padded)
 {
   bool first = meeting->key == 0;
+  float unit = FW_LOG2_E * score_unit (attention);
   for (int64_t row = 0; row < meeting->queries; row++) {
     float *scores = room->scores + row * attention->score_stride;
     int64_t keys = prepare_scores (attention, meeting, row, scores);
     float before = first ? -INFINITY : room->largest[row], largest = row_largest (scores, keys, before);
     float shift = largest == -INFINITY ? 0 : largest;
-    float sum = exponentiate (attention->kernel, scores, keys, padded, shift, room->weights + row * attention->kernel->row_bytes);
+    float sum = exponentiate (attention->kernel, scores, keys, padded, unit, shift,
+                              room->weights + row * attention->kernel->row_bytes);
     if (!first && largest > before) {
-      float *results = room->results + row * attention->result_stride, factor = expf (before - shift);
+      float *results = room->results + row * attention->result_stride, factor = exp2f (unit * (before - shift));
       row_scale (results, results, attention->value_width, factor);
       room->sum[row] *= factor;
     }
@@ -146,13 +158,18 @@ store_results (const Attention *attention, const Room *room, const Meeting *meet
 {
   const FwTensor *lse = &attention->call->out[1];
   FwHead head = fw_head (&attention->call->out[0], meeting->b1, b2, meeting->head);
-  for (int64_t row = 0; row < meeting->queries; row++) {
-    float *results = room->results + row * attention->result_stride, sum = room->sum[row];
-    fw_store_head_row (&head, meeting->query + row, results, sum > 0 ? 1.0f / sum : 0);
-    if (fw_present (lse))
-      fw_store_element (lse->data, lse->dtype, meeting->b1 * lse->stride[0] + b2 * lse->stride[1] + meeting->head * lse->stride[2]
-                        + (meeting->query + row) * lse->stride[3], sum > 0 ? room->largest[row] + logf (sum) : -INFINITY);
+  FwVec unit = vec_set (score_unit (attention));
+  for (int64_t row = 0; row < meeting->queries; row += VEC) { /* the room is larger than all rows */
+    FwVec sum = vec_load (room->sum + row);
+    FwMask some = vec_less (vec_zero (), sum);
+    vec_store (room->largest + row, vec_select (some, vec_fma (vec_load (room->largest + row), unit, vec_log (sum)),
+                                                vec_set (-INFINITY)));
+    vec_store (room->sum + row, vec_select (some, vec_set (1.0f) / sum, vec_zero ()));
   }
+  fw_store_head_rows (&head, meeting->query, meeting->queries, room->results, attention->result_stride, 1, room->sum);
+  int64_t place = meeting->b1 * lse->stride[0] + b2 * lse->stride[1] + meeting->head * lse->stride[2];
+  for (int64_t row = 0; fw_present (lse) && row < meeting->queries; row++)
+    fw_store_element (lse->data, lse->dtype, place + (meeting->query + row) * lse->stride[3], room->largest[row]);
 }
 
 /* Which block of queries of which head of which sequence an item is. */

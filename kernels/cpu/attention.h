@@ -73,7 +73,7 @@ typedef struct {
 } FwHeadRows;
 
 #define fw_head_rows FW_ISA (fw_head_rows)
-#define fw_store_head_row FW_ISA (fw_store_head_row)
+#define fw_store_head_rows FW_ISA (fw_store_head_rows)
 #define fw_pack_head_columns FW_ISA (fw_pack_head_columns)
 #define fw_pack_head_across FW_ISA (fw_pack_head_across)
 #define fw_multiply_width FW_ISA (fw_multiply_width)
@@ -87,5 +87,7 @@ void fw_pack_head_across (const FwMicroKernel *kernel, const FwHead *head, int64
 /* C = A B over a width, of rows and columns of heads. */
 void fw_multiply_width (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t width, FwHeadRows a, const char *b,
                         float *c, int64_t c_stride);
-/* Row @row of a head becomes @values times @factor. */
-void fw_store_head_row (const FwHead *head, int64_t row, const float *values, float factor);
+/* Rows [first, first + count) of a head become the rows of @values, @stride numbers apart, times @factor; or, where @factors is not
+ * NULL, each times a factor of its own. */
+void fw_store_head_rows (const FwHead *head, int64_t first, int64_t count, const float *values, int64_t stride, float factor,
+                         const float *factors);

@@ -17,11 +17,13 @@ vec_scale (FwVec a, FwVec n)
 #endif
 }
 
+#define FW_LOG2_E 1.44269504f
+
 VEC_INLINE FwVec
 vec_exp (FwVec x)
 {
   x = vec_min (vec_set (89.5f), vec_max (vec_set (-104.0f), x));
-  FwVec n = vec_round (x * vec_set (1.44269504f));
+  FwVec n = vec_round (x * vec_set (FW_LOG2_E));
   FwVec r = vec_fma (n, vec_set (-0.693359375f), x);
   r = vec_fma (n, vec_set (2.12194440e-4f), r);
   FwVec p = vec_fma (vec_set (0.001392625083f), r, vec_set (0.008363232884f));
