@@ -2,6 +2,7 @@
  * Recipes to JSON and back, by one table of their members. */
 #include "engine/job/recipe.h"
 #include "engine/checkpoint/json-text.h"
+#include "engine/job/generate.h"
 #include "engine/memory/file.h"
 
 #include <string.h>
@@ -16,28 +17,28 @@ typedef struct {
   Kind kind;
   gsize offset;
   gboolean required;
-  double minimum, maximum;
+  double minimum, maximum; /* of a number; of a text only how many bytes it has at least */
 } Member;
 
 #define MEMBER(field) G_STRUCT_OFFSET (FwRecipe, field)
 
 static const Member members[] = {
   { "framewright", TEXT, MEMBER (version), TRUE, 0, 0 },
-  { "model", TEXT, MEMBER (model), TRUE, 0, 0 },
-  { "prompt", TEXT, MEMBER (prompt), TRUE, 0, 0 },
+  { "model", TEXT, MEMBER (model), TRUE, 1, 0 },
+  { "prompt", TEXT, MEMBER (prompt), TRUE, 1, 0 },
   { "negative", TEXT, MEMBER (negative), FALSE, 0, 0 },
   { "sampler", TEXT, MEMBER (sampler), TRUE, 0, 0 },
   { "noise", TEXT, MEMBER (noise), TRUE, 0, 0 },
   { "device", TEXT, MEMBER (device), FALSE, 0, 0 },
   { "cpu", TEXT, MEMBER (cpu), FALSE, 0, 0 },
   { "precision", TEXT, MEMBER (precision), TRUE, 0, 0 },
-  { "seed", INTEGER, MEMBER (seed), TRUE, 0, 9007199254740991.0 },
-  { "steps", INTEGER, MEMBER (steps), TRUE, 1, 10000 },
-  { "guidance", NUMBER, MEMBER (guidance), TRUE, 0, 1000 },
-  { "frames", INTEGER, MEMBER (frames), TRUE, 1, 100000 },
-  { "width", INTEGER, MEMBER (width), TRUE, 2, 16384 },
-  { "height", INTEGER, MEMBER (height), TRUE, 2, 16384 },
-  { "fps", INTEGER, MEMBER (fps), TRUE, 1, 1000 },
+  { "seed", INTEGER, MEMBER (seed), TRUE, 0, FW_GENERATE_LAST_SEED },
+  { "steps", INTEGER, MEMBER (steps), TRUE, 1, FW_GENERATE_MOST_STEPS },
+  { "guidance", NUMBER, MEMBER (guidance), TRUE, 0, FW_GENERATE_MOST_GUIDANCE },
+  { "frames", INTEGER, MEMBER (frames), TRUE, 1, FW_GENERATE_MOST_FRAMES },
+  { "width", INTEGER, MEMBER (width), TRUE, FW_GENERATE_LEAST_SIDE, FW_GENERATE_MOST_SIDE },
+  { "height", INTEGER, MEMBER (height), TRUE, FW_GENERATE_LEAST_SIDE, FW_GENERATE_MOST_SIDE },
+  { "fps", INTEGER, MEMBER (fps), TRUE, 1, FW_GENERATE_MOST_FPS },
 };
 
 static void
@@ -142,8 +143,10 @@ static gboolean
 read_member (const Member *member, JsonNode *node, FwRecipe *recipe, GError **error)
 {
   gpointer place = G_STRUCT_MEMBER_P (recipe, member->offset);
+  if (member->kind == TEXT && !read_text (member->key, node, place, error))
+    return FALSE;
   if (member->kind == TEXT)
-    return read_text (member->key, node, place, error);
+    return strlen (*(char **) place) >= member->minimum || fail (error, member->key, "is empty");
   GType type = json_node_get_value_type (node);
   if (type != G_TYPE_INT64 && !(type == G_TYPE_DOUBLE && member->kind == NUMBER))
     return fail (error, member->key, member->kind == INTEGER ? "is not a whole number" : "is not a number");

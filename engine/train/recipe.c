@@ -252,12 +252,9 @@ mutable_copy (JsonNode *root)
   return json_parser_load_from_data (parser, text, -1, NULL) ? json_parser_steal_root (parser) : NULL;
 }
 
-FwTrainRecipe *
-fw_train_recipe_read (const char *path, const char *const *overrides, GError **error)
+static FwTrainRecipe *
+recipe_with (JsonNode *read, const char *const *overrides, GError **error)
 {
-  g_autoptr (JsonNode) read = fw_json_text_read (path, RECIPE_LIMIT, error);
-  if (read == NULL)
-    return NULL;
   g_autoptr (FwTrainRecipe) recipe = g_new0 (FwTrainRecipe, 1);
   recipe->stages = g_array_new (FALSE, TRUE, sizeof (FwTrainStage));
   recipe->root = mutable_copy (read);
@@ -265,6 +262,23 @@ fw_train_recipe_read (const char *path, const char *const *overrides, GError **e
     if (!fw_recipe_override (recipe->root, *assignment, error))
       return NULL;
   return read_recipe (recipe, error) ? g_steal_pointer (&recipe) : NULL;
+}
+
+FwTrainRecipe *
+fw_train_recipe_read (const char *path, const char *const *overrides, GError **error)
+{
+  g_autoptr (JsonNode) read = fw_json_text_read (path, RECIPE_LIMIT, error);
+  if (read == NULL)
+    return NULL;
+  g_autoptr (GError) fault = NULL;
+  FwTrainRecipe *recipe = recipe_with (read, overrides, &fault);
+  if (recipe != NULL)
+    return recipe;
+  g_autoptr (FwTrainRecipe) plain = recipe_with (read, NULL, NULL);
+  if (plain != NULL) /* so the fault lies in what was asked for, not in the file */
+    fault->code = FW_ERROR_INVALID;
+  g_propagate_error (error, g_steal_pointer (&fault));
+  return NULL;
 }
 
 void

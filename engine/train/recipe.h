@@ -57,8 +57,9 @@ struct _FwTrainRecipe {
   GArray *stages;            /* FwTrainStage */
 };
 
-/* Reads @path and applies @overrides ("a.b=value"; stages are named by name: "stages.vae.steps=10"). FW_ERROR_FORMAT or
- * FW_ERROR_INVALID in one sentence for what the description does not allow. Free with fw_train_recipe_free(). */
+/* Reads @path and applies @overrides ("a.b=value"; stages are named by name: "stages.vae.steps=10"). FW_ERROR_FORMAT in one
+ * sentence for what the description does not allow, FW_ERROR_INVALID if it is the overrides that are at fault. Free with
+ * fw_train_recipe_free(). */
 FwTrainRecipe *fw_train_recipe_read (const char *path, const char *const *overrides, GError **error);
 void fw_train_recipe_free (FwTrainRecipe *recipe);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwTrainRecipe, fw_train_recipe_free)

@@ -84,6 +84,13 @@ test_refused (void)
 {
   static const struct { const char *piece, *instead, *says; } cases[] = {
     { "\"steps\":20", "\"steps\":0", "out of range" },
+    { "\"steps\":20", "\"steps\":1001", "out of range" },
+    { "\"guidance\":", "\"guidance\":100.5,\"fps\":8,\"fps\":", "out of range" },
+    { "\"frames\":16", "\"frames\":4097", "out of range" },
+    { "\"width\":128", "\"width\":15", "out of range" },
+    { "\"height\":96", "\"height\":8193", "out of range" },
+    { "\"fps\":8", "\"fps\":241", "out of range" },
+    { "\"model\":\"pocket\"", "\"model\":\"\"", "empty" },
     { "\"steps\":20", "\"steps\":-1", "out of range" },
     { "\"steps\":20", "\"steps\":20.5", "whole number" },
     { "\"steps\":20", "\"steps\":\"20\"", "whole number" },
