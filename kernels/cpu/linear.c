@@ -120,13 +120,15 @@ finish_run (const float *c, const float *bias, const float *gate, Run h, Run pre
     finish_lanes (c, bias, gate, h, pre, y, i, count - i);
 }
 
-/* The same; loops without h, gate and pre, the commonest, are compiled apart. */
+/* The same; the commonest loops are compiled apart: without h, gate and pre, and, in f32 onto a residual, with all of them. */
 static void
 finish_any_run (const float *c, const float *bias, const float *gate, Run h, Run pre, Run y, int64_t count)
 {
   const Run none = { NULL, 0, false };
   Run floats = { y.data, y.place, false }, halves = { y.data, y.place, true };
-  if (gate != NULL || h.data != NULL || pre.data != NULL)
+  if (bias != NULL && gate != NULL && h.data != NULL && !h.bf16 && pre.data != NULL && pre.bf16 && !y.bf16)
+    finish_run (c, bias, gate, (Run) { h.data, h.place, false }, (Run) { pre.data, pre.place, true }, floats, count);
+  else if (gate != NULL || h.data != NULL || pre.data != NULL)
     finish_run (c, bias, gate, h, pre, y, count);
   else if (bias != NULL && y.bf16)
     finish_run (c, bias, NULL, none, none, halves, count);

@@ -292,7 +292,7 @@ test_frame_codes (void)
     for (int code = 0; code < 2; code++) {
       g_autoptr (GError) error = NULL;
       g_autofree char *scale = g_strdup_printf ("stages.clips.model.time_scale=%s", rows[i].time_scale);
-      const char *const overrides[] = { scale, code ? "stages.clips.init.frame_code=0.5" : NULL, NULL };
+      const char *const overrides[] = { scale, code ? "stages.clips.init.frame_code=0.5" : "stages.clips.init.frame_code=0", NULL };
       g_autoptr (FwTrainRecipe) recipe = fw_train_recipe_read (path, overrides, &error);
       if (rows[i].allowed || !code)
         g_assert_no_error (error);
