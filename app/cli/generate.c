@@ -4,6 +4,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/job.h"
 #include "engine/memory/file.h"
+#include "engine/model/clip-limits.h"
 #include "engine/sample/sampler.h"
 
 #include <string.h>
@@ -27,11 +28,11 @@ static const FwOption options[] = {
   { "from", FW_OPTION_TEXT, AT (from), "FILE", 0, 0, NULL, "repeat the recipe of a clip or of its sidecar" },
   { "output", FW_OPTION_TEXT, AT (output), "FILE|DIR", 0, 0, NULL, "FILE.mp4, FILE.webm, FILE.png or a folder for the clips" },
   { "model", FW_OPTION_TEXT, AT (model), "NAME|PATH", 0, 0, "pocket", "a name from “models list”, or a model's folder or card" },
-  { "frames", FW_OPTION_INTEGER, AT (frames), "N", 1, FW_GENERATE_MOST_FRAMES, "the model's", "how many frames" },
-  { "size", FW_OPTION_SIZE, AT (size), "WxH", FW_GENERATE_LEAST_SIDE, FW_GENERATE_MOST_SIDE, "the model's", "width and height in pixels" },
-  { "fps", FW_OPTION_INTEGER, AT (fps), "N", 1, FW_GENERATE_MOST_FPS, "the model's", "frames a second" },
-  { "steps", FW_OPTION_INTEGER, AT (steps), "N", 1, FW_GENERATE_MOST_STEPS, "the model's", "sampling steps" },
-  { "guidance", FW_OPTION_NUMBER, AT (guidance), "X", 0, FW_GENERATE_MOST_GUIDANCE, "the model's", "how strictly to follow the prompt; 1 = no guidance" },
+  { "frames", FW_OPTION_INTEGER, AT (frames), "N", 1, FW_CLIP_MOST_FRAMES, "the model's", "how many frames" },
+  { "size", FW_OPTION_SIZE, AT (size), "WxH", FW_CLIP_LEAST_SIDE, FW_CLIP_MOST_SIDE, "the model's", "width and height in pixels" },
+  { "fps", FW_OPTION_INTEGER, AT (fps), "N", 1, FW_CLIP_MOST_FPS, "the model's", "frames a second" },
+  { "steps", FW_OPTION_INTEGER, AT (steps), "N", 1, FW_CLIP_MOST_STEPS, "the model's", "sampling steps" },
+  { "guidance", FW_OPTION_NUMBER, AT (guidance), "X", 0, FW_CLIP_MOST_GUIDANCE, "the model's", "how strictly to follow the prompt; 1 = no guidance" },
   { "sampler", FW_OPTION_TEXT, AT (sampler), "NAME", 0, 0, "the model's", "the sampler, one of those named below" },
   { "seed", FW_OPTION_INTEGER, AT (seed), "N", 0, FW_GENERATE_LAST_SEED, "by chance", "the seed of the first clip; each next one takes one more" },
   { "noise", FW_OPTION_CHOICE, AT (noise), "torch-cpu|torch-cuda", 0, 0, "torch-cpu", "whose random numbers to reproduce" },

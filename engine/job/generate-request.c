@@ -6,6 +6,7 @@
 #include "engine/job/generate-private.h"
 #include "engine/media/clip-recipe.h"
 #include "engine/memory/file.h"
+#include "engine/model/clip-limits.h"
 #include "engine/text/sentencepiece-model.h"
 
 static gboolean
@@ -27,21 +28,25 @@ static gboolean
 check_request (const FwGenerateRequest *request, GError **error)
 {
   const struct { const char *name; int value, most; } numbers[] = {
-    { "frames", request->frames, 4096 }, { "width", request->width, 8192 }, { "height", request->height, 8192 },
-    { "fps", request->fps, 240 }, { "steps", request->steps, 1000 }, { "count", request->count, FW_GENERATE_MOST_CLIPS },
+    { "frames", request->frames, FW_CLIP_MOST_FRAMES }, { "width", request->width, FW_CLIP_MOST_SIDE },
+    { "height", request->height, FW_CLIP_MOST_SIDE }, { "fps", request->fps, FW_CLIP_MOST_FPS },
+    { "steps", request->steps, FW_CLIP_MOST_STEPS }, { "count", request->count, FW_GENERATE_MOST_CLIPS },
   };
   for (gsize i = 0; i < G_N_ELEMENTS (numbers); i++)
     if (numbers[i].value < 0 || numbers[i].value > numbers[i].most)
       return refuse (error, "%d is no sensible value of “%s”: choose 1 to %d", numbers[i].value, numbers[i].name,
                      numbers[i].most);
-  if (!(request->guidance <= 100))
-    return refuse (error, "The guidance must be a number from 0 to 100");
+  if (!(request->guidance <= FW_CLIP_MOST_GUIDANCE))
+    return refuse (error, "The guidance must be a number from 0 to %d", FW_CLIP_MOST_GUIDANCE);
   if (request->memory < 0)
     return refuse (error, "The memory to use cannot be negative");
   if (request->output == NULL || request->output[0] == '\0')
     return refuse (error, "The clip needs an output file");
   if (request->from == NULL && (request->prompts == NULL || request->prompts[0] == NULL))
     return refuse (error, "There is no prompt");
+  for (gsize i = 0; request->prompts != NULL && request->prompts[i] != NULL; i++)
+    if (request->prompts[i][0] == '\0')
+      return refuse (error, "A prompt is empty");
   return TRUE;
 }
 
@@ -124,9 +129,9 @@ check_shape (FwGenerateJob *job, GError **error)
 {
   const FwRecipe *base = job->base;
   const FwNetworkTraits *denoiser = &job->network[FW_ROLE_DENOISER]->traits, *image = &job->network[FW_ROLE_IMAGE]->traits;
-  if (!check_multiple ("number of frames", base->frames, denoiser->patch[0], 4096, error)
-      || !check_multiple ("height", base->height, (gint64) image->factor * denoiser->patch[1], 8192, error)
-      || !check_multiple ("width", base->width, (gint64) image->factor * denoiser->patch[2], 8192, error))
+  if (!check_multiple ("number of frames", base->frames, denoiser->patch[0], FW_CLIP_MOST_FRAMES, error)
+      || !check_multiple ("height", base->height, (gint64) image->factor * denoiser->patch[1], FW_CLIP_MOST_SIDE, error)
+      || !check_multiple ("width", base->width, (gint64) image->factor * denoiser->patch[2], FW_CLIP_MOST_SIDE, error))
     return FALSE;
   job->latent[0] = (int) base->frames;
   job->latent[1] = (int) base->height / image->factor;

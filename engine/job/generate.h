@@ -6,16 +6,6 @@
 /* Clips that one job makes at most, and the last seed: the largest number that every reader of JSON keeps exactly. */
 #define FW_GENERATE_MOST_CLIPS 10000
 #define FW_GENERATE_LAST_SEED ((G_GINT64_CONSTANT (1) << 53) - 1)
-/* The largest numbers, and the least side of a frame, that a command line or a recipe may ask for: beyond them is a slip of the
- * finger. What a model can take may be less. */
-enum {
-  FW_GENERATE_MOST_FRAMES = 4096,
-  FW_GENERATE_LEAST_SIDE = 16,
-  FW_GENERATE_MOST_SIDE = 8192,
-  FW_GENERATE_MOST_FPS = 240,
-  FW_GENERATE_MOST_STEPS = 1000,
-  FW_GENERATE_MOST_GUIDANCE = 100,
-};
 
 /* What to make. Numbers that are 0 (guidance and seed: negative) and texts that are NULL mean the model's own default.
  * Everything is borrowed for the length of the call. */

@@ -4,6 +4,7 @@
 #include "engine/checkpoint/json-text.h"
 #include "engine/job/generate.h"
 #include "engine/memory/file.h"
+#include "engine/model/clip-limits.h"
 
 #include <string.h>
 
@@ -33,12 +34,12 @@ static const Member members[] = {
   { "cpu", TEXT, MEMBER (cpu), FALSE, 0, 0 },
   { "precision", TEXT, MEMBER (precision), TRUE, 0, 0 },
   { "seed", INTEGER, MEMBER (seed), TRUE, 0, FW_GENERATE_LAST_SEED },
-  { "steps", INTEGER, MEMBER (steps), TRUE, 1, FW_GENERATE_MOST_STEPS },
-  { "guidance", NUMBER, MEMBER (guidance), TRUE, 0, FW_GENERATE_MOST_GUIDANCE },
-  { "frames", INTEGER, MEMBER (frames), TRUE, 1, FW_GENERATE_MOST_FRAMES },
-  { "width", INTEGER, MEMBER (width), TRUE, FW_GENERATE_LEAST_SIDE, FW_GENERATE_MOST_SIDE },
-  { "height", INTEGER, MEMBER (height), TRUE, FW_GENERATE_LEAST_SIDE, FW_GENERATE_MOST_SIDE },
-  { "fps", INTEGER, MEMBER (fps), TRUE, 1, FW_GENERATE_MOST_FPS },
+  { "steps", INTEGER, MEMBER (steps), TRUE, 1, FW_CLIP_MOST_STEPS },
+  { "guidance", NUMBER, MEMBER (guidance), TRUE, 0, FW_CLIP_MOST_GUIDANCE },
+  { "frames", INTEGER, MEMBER (frames), TRUE, 1, FW_CLIP_MOST_FRAMES },
+  { "width", INTEGER, MEMBER (width), TRUE, FW_CLIP_LEAST_SIDE, FW_CLIP_MOST_SIDE },
+  { "height", INTEGER, MEMBER (height), TRUE, FW_CLIP_LEAST_SIDE, FW_CLIP_MOST_SIDE },
+  { "fps", INTEGER, MEMBER (fps), TRUE, 1, FW_CLIP_MOST_FPS },
 };
 
 static void

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/checkpoint/json-text.h"
+#include "engine/model/clip-limits.h"
 #include "engine/model/config.h"
 
 enum { LARGEST_CARD = 1 << 20, LARGEST_CONFIG = 1 << 20, LONGEST_TEXT = 1 << 14, MOST_SIZES = 64 };
@@ -18,18 +19,18 @@ static const char *const text_members[] = { "architecture", "weights", "config",
 static const char *const default_members[] = { "frames", "width", "height", "fps", "steps", "guidance", "sampler", NULL };
 
 static const FwConfigField default_fields[] = {
-  { "frames", FW_CONFIG_INT, offsetof (FwModelCard, frames), 1, 1, 4096, TRUE },
-  { "width", FW_CONFIG_INT, offsetof (FwModelCard, width), 1, 2, 8192, TRUE },
-  { "height", FW_CONFIG_INT, offsetof (FwModelCard, height), 1, 2, 8192, TRUE },
-  { "fps", FW_CONFIG_INT, offsetof (FwModelCard, fps), 1, 1, 240, TRUE },
-  { "steps", FW_CONFIG_INT, offsetof (FwModelCard, steps), 1, 1, 1000, TRUE },
-  { "guidance", FW_CONFIG_DOUBLE, offsetof (FwModelCard, guidance), 1, 0, 100, TRUE },
+  { "frames", FW_CONFIG_INT, offsetof (FwModelCard, frames), 1, 1, FW_CLIP_MOST_FRAMES, TRUE },
+  { "width", FW_CONFIG_INT, offsetof (FwModelCard, width), 1, FW_CLIP_LEAST_SIDE, FW_CLIP_MOST_SIDE, TRUE },
+  { "height", FW_CONFIG_INT, offsetof (FwModelCard, height), 1, FW_CLIP_LEAST_SIDE, FW_CLIP_MOST_SIDE, TRUE },
+  { "fps", FW_CONFIG_INT, offsetof (FwModelCard, fps), 1, 1, FW_CLIP_MOST_FPS, TRUE },
+  { "steps", FW_CONFIG_INT, offsetof (FwModelCard, steps), 1, 1, FW_CLIP_MOST_STEPS, TRUE },
+  { "guidance", FW_CONFIG_DOUBLE, offsetof (FwModelCard, guidance), 1, 0, FW_CLIP_MOST_GUIDANCE, TRUE },
   { NULL }
 };
 static const FwConfigField size_fields[] = {
-  { "frames", FW_CONFIG_INT, offsetof (FwCardSize, frames), 1, 1, 4096, TRUE },
-  { "width", FW_CONFIG_INT, offsetof (FwCardSize, width), 1, 2, 8192, TRUE },
-  { "height", FW_CONFIG_INT, offsetof (FwCardSize, height), 1, 2, 8192, TRUE },
+  { "frames", FW_CONFIG_INT, offsetof (FwCardSize, frames), 1, 1, FW_CLIP_MOST_FRAMES, TRUE },
+  { "width", FW_CONFIG_INT, offsetof (FwCardSize, width), 1, FW_CLIP_LEAST_SIDE, FW_CLIP_MOST_SIDE, TRUE },
+  { "height", FW_CONFIG_INT, offsetof (FwCardSize, height), 1, FW_CLIP_LEAST_SIDE, FW_CLIP_MOST_SIDE, TRUE },
   { NULL }
 };
 static const char *const size_members[] = { "frames", "width", "height", NULL };

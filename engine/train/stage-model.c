@@ -8,6 +8,7 @@
 #include "engine/job/sha256.h"
 #include "engine/memory/file.h"
 #include "engine/model/card.h"
+#include "engine/model/clip-limits.h"
 #include "engine/model/config.h"
 #include "engine/sample/sampler.h"
 #include "engine/train/recipe-json.h"
@@ -23,12 +24,12 @@ typedef struct {
 } Defaults;
 
 static const FwConfigField default_fields[] = {
-  { "frames", FW_CONFIG_INT, offsetof (Defaults, frames), 1, 1, 4096, TRUE },
-  { "width", FW_CONFIG_INT, offsetof (Defaults, width), 1, 2, 8192, TRUE },
-  { "height", FW_CONFIG_INT, offsetof (Defaults, height), 1, 2, 8192, TRUE },
-  { "fps", FW_CONFIG_INT, offsetof (Defaults, fps), 1, 1, 240, TRUE },
-  { "steps", FW_CONFIG_INT, offsetof (Defaults, steps), 1, 1, 1000, TRUE },
-  { "guidance", FW_CONFIG_DOUBLE, offsetof (Defaults, guidance), 1, 0, 100, TRUE },
+  { "frames", FW_CONFIG_INT, offsetof (Defaults, frames), 1, 1, FW_CLIP_MOST_FRAMES, TRUE },
+  { "width", FW_CONFIG_INT, offsetof (Defaults, width), 1, FW_CLIP_LEAST_SIDE, FW_CLIP_MOST_SIDE, TRUE },
+  { "height", FW_CONFIG_INT, offsetof (Defaults, height), 1, FW_CLIP_LEAST_SIDE, FW_CLIP_MOST_SIDE, TRUE },
+  { "fps", FW_CONFIG_INT, offsetof (Defaults, fps), 1, 1, FW_CLIP_MOST_FPS, TRUE },
+  { "steps", FW_CONFIG_INT, offsetof (Defaults, steps), 1, 1, FW_CLIP_MOST_STEPS, TRUE },
+  { "guidance", FW_CONFIG_DOUBLE, offsetof (Defaults, guidance), 1, 0, FW_CLIP_MOST_GUIDANCE, TRUE },
   { NULL }
 };
 

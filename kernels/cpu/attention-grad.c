@@ -150,7 +150,7 @@ load_statistics (const Attention *attention, const Room *room, const Meeting *me
   const float *values = fw_run_load (lse, place, lse->stride[3], attention->queries, room->lse);
   row_scale (values, room->lse, attention->queries, FW_LOG2_E);
   for (int64_t query = 0; query < attention->queries; query++) {
-    if (query + ROWS_AHEAD >= MOST_FETCHED) {
+    if (query + ROWS_AHEAD >= MOST_FETCHED) { /* the rows before came while the sequence before was worked on */
       fw_fetch_head (&meeting->o, query + ROWS_AHEAD, 1);
       fw_fetch_head (&meeting->slope, query + ROWS_AHEAD, 1);
     }
@@ -175,8 +175,9 @@ store_number (const FwMicroKernel *kernel, char *row, int64_t i, FwVec value)
     vec_store ((float *) (void *) row + i, value);
 }
 
-/* The scores of one key become weights p = exp(s - lse), taken as powers of two, and the slopes ds = p * (dp - mean), both packed as rows of A; ds is
- * left in the scores too. Queries before @from do not see the key; the depth is filled up with zeros to @padded. */
+/* The scores of one key become weights p = exp(s - lse), taken as powers of two, and the slopes ds = p * (dp - mean), both packed
+ * as rows of A; ds is left in the scores too. Queries before @from do not see the key; the depth is filled up with zeros to
+ * @padded. */
 static void
 differentiate_key (const Attention *attention, const Room *room, const Meeting *meeting, int64_t key, int64_t from, int64_t padded)
 {

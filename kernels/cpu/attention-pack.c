@@ -60,7 +60,8 @@ store_row (const bool bf16, void *data, int64_t place, int64_t width, const floa
 {
   int64_t i = 0;
   for (; bf16 && i + 2 * VEC <= width; i += 2 * VEC)
-    bits_store ((uint16_t *) data + place + i, vec_pairs_along (vec_load (values + i) * factor, vec_load (values + i + VEC) * factor));
+    bits_store ((uint16_t *) data + place + i,
+                vec_pairs_along (vec_load (values + i) * factor, vec_load (values + i + VEC) * factor));
   for (; i < width; i += VEC)
     row_store_any (bf16, data, place + i, width - i, row_load (values, i, width) * factor);
 }

@@ -25,7 +25,7 @@ typedef struct {
 typedef struct {
   char *q, *k, *v, *weights;          /* packed */
   float *scores, *results;
-  float *largest, *sum;               /* of each query so far; largest is one of the scores as they are kept */
+  float *largest, *sum;               /* of each query so far; largest is one of the scores as they are kept; at the end lse and 1/sum */
 } Room;
 
 static int64_t
@@ -104,13 +104,14 @@ prepare_scores (const Attention *attention, const Meeting *meeting, int64_t row,
 
 /* weights = 2^(unit (scores - shift)) as a row of A, filled up with zeros to @padded; the sum of the numbers stored. */
 static float
-exponentiate (const FwMicroKernel *kernel, const float *scores, int64_t keys, int64_t padded, float unit, float shift, char *weights)
+exponentiate (const FwMicroKernel *kernel, const float *scores, int64_t keys, int64_t padded, float unit, float shift,
+              char *weights)
 {
-  FwVec sum = vec_zero (), units = vec_set (unit), away = vec_set (unit * shift);
+  FwVec sum = vec_zero (), units = vec_set (unit), away = vec_set (shift);
   for (int64_t i = 0; i < padded; i += VEC) {
     FwVec e = vec_zero ();
     if (i < keys) {
-      e = vec_exp2 (vec_fma (vec_load (scores + i), units, -away));
+      e = vec_exp2 ((vec_load (scores + i) - away) * units);
       if (i + VEC > keys)
         e = vec_keep (e, keys - i);
     }

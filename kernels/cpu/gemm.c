@@ -343,15 +343,12 @@ join_range (void *context, int64_t begin, int64_t end, int worker)
   for (int64_t item = begin; item < end; item++) {
     int64_t row = item / gemm->column_blocks % gemm->rows, batch = item / gemm->column_blocks / gemm->rows;
     int64_t block = row / gemm->block_rows * gemm->column_blocks + item % gemm->column_blocks;
-    Piece piece = piece_of (gemm, batch * gemm->segments * blocks + block);
-    float *c = NULL;
-    for (int64_t segment = 0; segment < gemm->segments; segment++) {
-      float *part = partial_at (gemm, (batch * gemm->segments + segment) * blocks + block) + (row - piece.row) * gemm->c_stride;
-      if (segment == 0)
-        c = part;
-      else
-        row_add (part, c, piece.columns);
-    }
+    int64_t first = batch * gemm->segments * blocks + block;
+    Piece piece = piece_of (gemm, first);
+    int64_t place = (row - piece.row) * gemm->c_stride;
+    float *c = partial_at (gemm, first) + place;
+    for (int64_t segment = 1; segment < gemm->segments; segment++)
+      row_add (partial_at (gemm, first + segment * blocks) + place, c, piece.columns);
     gemm->finish (gemm, batch, row, 1, piece.column, piece.columns, c, gemm->c_stride);
   }
 }

@@ -170,7 +170,7 @@ static void (*const tiles_across[ROWS][VECTORS]) (int64_t, const char *, int64_t
 
 #define ENDS_ROW(count) { to_end_##count, onto_##count },
 static void (*const tiles_to_end[ROWS][2]) (int64_t, const char *, int64_t, const char *, const float *, int64_t,
-                                               const FwMicroEnd *) = {
+                                            const FwMicroEnd *) = {
   EACH_ROW_COUNT (ENDS_ROW)
 };
 

@@ -212,7 +212,7 @@ columns_along (const Kind kind, const FwMicroKernel *kernel, char *to, int64_t p
   }
 }
 
-/* One unit of columns [begin, begin + count), which are next to one another at @to. */
+/* One unit of columns [begin, begin + count), of which @left are there, next to one another at @to. */
 static FW_ALWAYS_INLINE void
 unit_across (const Kind kind, Lines lines, int64_t step, int64_t begin, int64_t count, int64_t left, char *to)
 {

@@ -32,7 +32,7 @@ exits "a FIFO as recipe" 1 'regular file' "$CLI" train --recipe fifo.json
 head -c 500 "$recipe" >cut.json
 exits "a recipe that is cut off" 1 'cannot be read' "$CLI" train --recipe cut.json
 exits "an override of nothing" 2 'nothing called' "$CLI" train --recipe "$recipe" --set stages.nowhere.steps=1
-exits "an unknown key" 1 'unknown key .learning_rate' "$CLI" train --recipe "$recipe" --set stages.vae.learning_rate=1
+exits "an unknown key" 2 'unknown key .learning_rate' "$CLI" train --recipe "$recipe" --set stages.vae.learning_rate=1
 exits "a batch beyond all memory" 1 'needs .* only|Not enough memory' \
   "$CLI" train --recipe "$recipe" --set "output=$SCRATCH/huge" --set 'stages.vae.data=[{"world":"shapes","size":1024,"frames":64,"batch":4096}]'
 none "takes no memory before it is refused" "$(find huge -type f ! -name lock 2>find.log)"

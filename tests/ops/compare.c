@@ -8,22 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Float types of operands: inputs take turns, or all but the first are of the second type, as parameters are. */
+/* Float types of operands: inputs take turns, or all but the first are of the second type, as parameters are; so are all outputs but the
+ * first. */
 typedef struct {
   const char *name;
-  FwDtype in[2], out;
+  FwDtype in[2], out[2];
   bool reference_only; /* not a type of kernels/cpu */
   bool parameters;
 } Types;
 
+#define TYPES(a, b, y, z) { FW_DTYPE_##a, FW_DTYPE_##b }, { FW_DTYPE_##y, FW_DTYPE_##z }
 static const Types all_types[] = {
-  { "f32", { FW_DTYPE_F32, FW_DTYPE_F32 }, FW_DTYPE_F32, false },
-  { "bf16", { FW_DTYPE_BF16, FW_DTYPE_BF16 }, FW_DTYPE_BF16, false },
-  { "f32+bf16->bf16", { FW_DTYPE_F32, FW_DTYPE_BF16 }, FW_DTYPE_BF16, false },
-  { "bf16+f32->f32", { FW_DTYPE_BF16, FW_DTYPE_F32 }, FW_DTYPE_F32, false },
-  { "bf16, f32 parameters->bf16", { FW_DTYPE_BF16, FW_DTYPE_F32 }, FW_DTYPE_BF16, false, .parameters = true },
-  { "f16", { FW_DTYPE_F16, FW_DTYPE_F16 }, FW_DTYPE_F16, true },
-  { "f64", { FW_DTYPE_F64, FW_DTYPE_F64 }, FW_DTYPE_F64, true },
+  { "f32", TYPES (F32, F32, F32, F32), false },
+  { "bf16", TYPES (BF16, BF16, BF16, BF16), false },
+  { "f32+bf16->bf16", TYPES (F32, BF16, BF16, BF16), false },
+  { "bf16+f32->f32", TYPES (BF16, F32, F32, F32), false },
+  { "bf16, f32 parameters->bf16", TYPES (BF16, F32, BF16, BF16), false, .parameters = true },
+  { "bf16, f32 parameters->f32+bf16", TYPES (BF16, F32, F32, BF16), false, .parameters = true },
+  { "f16", TYPES (F16, F16, F16, F16), true },
+  { "f64", TYPES (F64, F64, F64, F64), true },
 };
 static const char *const layout_names[N_LAYOUTS] = { "dense", "gaps", "permuted" };
 
@@ -54,7 +57,7 @@ input_type (const Case *test, int i)
 static FwDtype
 output_type (const Case *test, int i)
 {
-  return test->op->outputs[3 * i] == 's' ? FW_DTYPE_F32 : test->types->out;
+  return test->op->outputs[3 * i] == 's' ? FW_DTYPE_F32 : test->types->out[i > 0];
 }
 
 static void
