@@ -14,9 +14,9 @@ static const double least_travel = 0.315, least_growth = 1.44;
 /* What a thing may do that it should not: drift across its direction, and change of size while it moves. */
 static const double most_drift = 0.06, most_swelling = 1.15;
 
-/* How far one frame may be from the straight path, and half-sizes from a steady change (as a part of the smaller end): a path that
- * stands still for four frames is beyond it. */
-static const double most_jitter = 0.02, most_wobble = 0.12;
+/* How far one frame may be from the straight path: as far as the slowest move goes from one frame to the next, 0.35 of the side in 15
+ * steps. A path that stands still for four frames is beyond it. And half-sizes from a steady change, as a part of the smaller end. */
+static const double most_jitter = 0.35 / 15, most_wobble = 0.12;
 
 /* Steps back are looked for where a coordinate or half-size changes by at least this much over the clip. */
 static const double most_step_back = 0.008, least_lead = 0.04;
@@ -201,7 +201,7 @@ find_fault (const JudgeFrame *frames, int count, int shape, const Path *path, do
     { verdict->edge > most_edge, "the edges are blurred" },
     { tone_change (frames, count) > MOST_TONE_CHANGE, "the colour flickers" },
     { verdict->read.value[JUDGE_MOTION] != JUDGE_STILL && goes_back (frames, count, shape, path, side), "the motion goes back" },
-    { MAX (path->x.residual, path->y.residual) > most_jitter, "the path is not straight and steady" },
+    { verdict->crooked > most_jitter, "the path is not straight and steady" },
     { path->half.residual > most_wobble * MIN (path->half.first, path->half.last), "the size wobbles" },
     { verdict->overlap_median < least_overlap_median, "the outline is not the ideal one in the median frame" },
     { verdict->overlap_least < least_overlap, "the outline breaks in a frame" },
@@ -234,6 +234,7 @@ judge_clip (const guint8 *rgb, int frames, int width, int height, const JudgeWor
     verdict->read.value[JUDGE_SHAPE] = read_common (seen, frames, G_STRUCT_OFFSET (JudgeFrame, shape));
     verdict->read.value[JUDGE_SIZE] = read_size (&path);
     verdict->read.value[JUDGE_MOTION] = read_motion (&path);
+    verdict->crooked = MAX (path.x.residual, path.y.residual);
     measure (seen, frames, wanted->value[JUDGE_SHAPE], side, verdict);
     verdict->fault = find_fault (seen, frames, shape, &path, side, verdict);
   } else {

@@ -66,6 +66,7 @@ typedef struct {
   int n_right;
   double overlap_median, overlap_least;  /* of the wanted shape, over the frames */
   double ground_deviation, colour_deviation, edge, strange, outside; /* of the worst frame */
+  double crooked;                        /* how far the path strays from a straight and steady one */
   double x, y, half;                     /* the shape in the first frame */
   const char *fault;                     /* the first thing wrong beyond the five attributes, or NULL */
   gboolean passed;                       /* all five right, and no fault */

@@ -224,6 +224,7 @@ add_clip (JsonBuilder *builder, const ReportClip *clip)
   add_number (builder, "ground_deviation", verdict->ground_deviation);
   add_number (builder, "colour_deviation", verdict->colour_deviation);
   add_number (builder, "edge", verdict->edge);
+  add_number (builder, "crooked", verdict->crooked);
   add_number (builder, "start_x", verdict->x);
   add_number (builder, "start_y", verdict->y);
   add_number (builder, "start_half_size", verdict->half);
