@@ -28,7 +28,7 @@ kernels/ref|Every op in double precision: the definition that all other kernels 
 kernels/cpu|The fast kernels, compiled once for each instruction set.
 data/recipes|Training recipes; its README explains every key.
 data/models|Model cards; its README explains every member.
-data/milestones|What is finished of a long training, to go on from; the README of data/recipes tells how.
+data/models/pocket|The model that comes along; its README tells what it draws and how it was made.
 tests|One runner for everything, and what its scripts share.
 tests/structure|The shape of the source tree.
 tests/unit|One program for each part, with GTest.
@@ -42,6 +42,13 @@ tests/quality|The judge of what Pocket draws.
 tests/bench|How fast it is.
 tests/tools|Small programs that the tests use.
 tests/data|Recorded numbers and files, small enough to keep.'
+
+# Files that cannot say what they are in a comment of their own.
+others='data/recipes/pocket.json|The training of the model that comes along, stage by stage.
+data/recipes/pocket-smoke.json|The same in ten minutes, to see that every stage learns.
+data/models/pocket/model.json|Its card: networks, defaults, licence, and the sha256 of every file.
+tests/TABLES.md|How near the golden cases come and how true forecasts of memory are, as measured.
+tests/quality/held-out.txt|The 64 prompts that Pocket is judged by, none of which it was trained on.'
 
 # The first sentence of a file's opening comment.
 sentence () { # FILE
@@ -73,7 +80,7 @@ sentence () { # FILE
 
 # One line a pair of header and source, or a file that stands alone.
 print_files () { # FOLDER
-  local file base name
+  local file base name purpose
   for file in $(find "$1" -maxdepth 1 -type f \( -name '*.c' -o -name '*.h' -o -name '*.cpp' -o -name '*.sh' -o -name '*.py' -o -name run \) | LC_ALL=C sort); do
     base=${file%.*}
     name=$(basename "$file")
@@ -88,6 +95,9 @@ print_files () { # FOLDER
     fi
     printf -- '- `%s` %s\n' "$name" "$(sentence "$file")"
   done
+  while IFS='|' read -r file purpose; do
+    [[ ${file%/*} == "$1" ]] && printf -- '- `%s` %s\n' "${file##*/}" "$purpose"
+  done <<<"$others"
 }
 
 print_tour () {
@@ -114,6 +124,7 @@ fi
 
 written=$(awk -v begin="$begin" -v end="$end" '$0 == end { exit } inside { print } $0 == begin { inside = 1 }' README.md)
 none "README's file tour is true (else: tests/structure/tour.sh --write)" "$(diff <(cat -s <<<"$written") <(cat -s <<<"$tour"))"
+none "files the tour speaks for are there" "$(cut -d '|' -f 1 <<<"$others" | xargs ls 2>&1 >/dev/null)"
 none "the tour visits every folder with sources" \
   "$(comm -13 <(cut -d '|' -f 1 <<<"$folders" | sort) <(find app engine kernels tests -name '*.[ch]' -printf '%h\n' | sort -u))"
 finish
