@@ -121,14 +121,18 @@ fw_estimate_work (FwEstimate *estimate, double done, double now)
 {
   if (estimate->current < 0 || !(done > estimate->done))
     return;
-  double work = entry_at (estimate, (guint) estimate->current)->phase.work;
-  double step = MIN (done, work) - estimate->done;
+  const Entry *entry = entry_at (estimate, (guint) estimate->current);
+  double work = entry->phase.work, step = MIN (done, work) - estimate->done;
   if (step <= 0)
     return;
-  /* The first report also pays for what happens once, as packing weights: it counts only until there is another. */
-  double keep = estimate->reports++ == 1 ? 0 : exp (-step / (memory_share * work));
-  estimate->seen_work = estimate->seen_work * keep + step;
-  estimate->seen_seconds = estimate->seen_seconds * keep + (now - estimate->work_at);
+  /* The first report also pays for what happens once, as packing weights: it counts only until there is another, and not at all
+   * against a forecast that was measured. */
+  guint before = estimate->reports++;
+  if (before > 0 || !entry->known) {
+    double keep = before == 1 ? 0 : exp (-step / (memory_share * work));
+    estimate->seen_work = estimate->seen_work * keep + step;
+    estimate->seen_seconds = estimate->seen_seconds * keep + (now - estimate->work_at);
+  }
   estimate->done += step;
   estimate->work_at = now;
 }

@@ -127,6 +127,24 @@ test_other_pace (void)
   }
 }
 
+/* The first report of a phase, cold and of little work, says nothing against a forecast that was measured; the second one does. */
+static void
+test_cold_start (void)
+{
+  g_autofree char *path = costs_file ("cold.json");
+  g_autoptr (FwCosts) costs = fw_costs_open (path);
+  fw_costs_learn (costs, "train", 1000, 100);
+  const FwJobPhase phase = { .name = "train", .kind = "train", .work = 1000 };
+  g_autoptr (FwEstimate) estimate = fw_estimate_new (costs, 0);
+  fw_estimate_plan (estimate, &phase, 1, 0);
+  fw_estimate_phase (estimate, 0, 0);
+  g_assert_cmpfloat_with_epsilon (fw_estimate_remaining (estimate, 0), 100, 0.01);
+  fw_estimate_work (estimate, 1, 2); /* twenty times as long as forecast */
+  g_assert_cmpfloat_with_epsilon (fw_estimate_remaining (estimate, 2), 99.9, 0.01);
+  fw_estimate_work (estimate, 101, 22); /* twice as long */
+  g_assert_cmpfloat (fw_estimate_remaining (estimate, 22), >, 140);
+}
+
 /* A job that goes on where its sampling had ended: what is behind it takes a moment, which is no measure of anything. */
 static void
 test_nothing_left (void)
@@ -263,6 +281,7 @@ main (int argc, char **argv)
   g_test_add_func ("/estimate/learned", test_learned);
   g_test_add_func ("/estimate/first-run", test_first_run);
   g_test_add_func ("/estimate/other-pace", test_other_pace);
+  g_test_add_func ("/estimate/cold-start", test_cold_start);
   g_test_add_func ("/estimate/nothing-left", test_nothing_left);
   g_test_add_func ("/estimate/silence", test_silence);
   g_test_add_func ("/estimate/overdue", test_overdue);
