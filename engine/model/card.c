@@ -16,9 +16,9 @@ static const char *const card_members[] = {
 };
 static const char *const network_members[] = { "architecture", "weights", "config", NULL };
 static const char *const text_members[] = { "architecture", "weights", "config", "vocabulary", "length", "cleaning", NULL };
-static const char *const default_members[] = { "frames", "width", "height", "fps", "steps", "guidance", "sampler", NULL };
+const char *const fw_model_card_default_members[] = { "frames", "width", "height", "fps", "steps", "guidance", "sampler", NULL };
 
-static const FwConfigField default_fields[] = {
+const FwConfigField fw_model_card_default_fields[] = {
   { "frames", FW_CONFIG_INT, offsetof (FwModelCard, frames), 1, 1, FW_CLIP_MOST_FRAMES, TRUE },
   { "width", FW_CONFIG_INT, offsetof (FwModelCard, width), 1, FW_CLIP_LEAST_SIDE, FW_CLIP_MOST_SIDE, TRUE },
   { "height", FW_CONFIG_INT, offsetof (FwModelCard, height), 1, FW_CLIP_LEAST_SIDE, FW_CLIP_MOST_SIDE, TRUE },
@@ -156,8 +156,8 @@ static gboolean
 read_defaults (FwModelCard *card, JsonObject *root, const char *what, GError **error)
 {
   JsonObject *json = read_object (root, "defaults", what, error);
-  return json != NULL && check_members (json, default_members, what, error)
-         && fw_config_read (json, default_fields, card, what, error)
+  return json != NULL && check_members (json, fw_model_card_default_members, what, error)
+         && fw_config_read (json, fw_model_card_default_fields, card, what, error)
          && read_text (json, "sampler", TRUE, what, &card->sampler, error);
 }
 

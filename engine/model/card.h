@@ -2,6 +2,7 @@
  * Model cards: one JSON file says which networks make up a model, where their files lie, and what a request that leaves
  * something open gets. data/models/README.md describes the members. */
 #pragma once
+#include "engine/model/config.h"
 #include "engine/model/network.h"
 
 /* A network as the card names it. Paths are absolute or relative to the current folder, ready to be opened. */
@@ -34,6 +35,12 @@ typedef struct {
  * member, a missing one, or a number out of range. The networks' files are not opened. Free with fw_model_card_free(). */
 FwModelCard *fw_model_card_read (const char *path, GError **error);
 void fw_model_card_free (FwModelCard *card);
+
+/* What a card's "defaults" hold, for whoever else reads or writes them: all members, and those that are numbers, as fields of
+ * FwModelCard. */
+extern const char *const fw_model_card_default_members[];
+extern const FwConfigField fw_model_card_default_fields[];
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FwModelCard, fw_model_card_free)
 
 /* Opens the network of @role. */

@@ -8,30 +8,13 @@
 #include "engine/job/sha256.h"
 #include "engine/memory/file.h"
 #include "engine/model/card.h"
-#include "engine/model/clip-limits.h"
 #include "engine/model/config.h"
 #include "engine/sample/sampler.h"
 #include "engine/train/recipe-json.h"
 #include "engine/train/stage.h"
 
 static const char *const keys[] = { "transformer", "stored", "shard_megabytes", "title", "description", "licence", "source", "defaults", NULL };
-static const char *const default_keys[] = { "frames", "width", "height", "fps", "steps", "guidance", "sampler", NULL };
 static const char *const texts[] = { "title", "description", "licence", "source" };
-
-typedef struct {
-  int frames, width, height, fps, steps;
-  double guidance;
-} Defaults;
-
-static const FwConfigField default_fields[] = {
-  { "frames", FW_CONFIG_INT, offsetof (Defaults, frames), 1, 1, FW_CLIP_MOST_FRAMES, TRUE },
-  { "width", FW_CONFIG_INT, offsetof (Defaults, width), 1, FW_CLIP_LEAST_SIDE, FW_CLIP_MOST_SIDE, TRUE },
-  { "height", FW_CONFIG_INT, offsetof (Defaults, height), 1, FW_CLIP_LEAST_SIDE, FW_CLIP_MOST_SIDE, TRUE },
-  { "fps", FW_CONFIG_INT, offsetof (Defaults, fps), 1, 1, FW_CLIP_MOST_FPS, TRUE },
-  { "steps", FW_CONFIG_INT, offsetof (Defaults, steps), 1, 1, FW_CLIP_MOST_STEPS, TRUE },
-  { "guidance", FW_CONFIG_DOUBLE, offsetof (Defaults, guidance), 1, 0, FW_CLIP_MOST_GUIDANCE, TRUE },
-  { NULL }
-};
 
 /* The names by which recipes call the types of stored weights. */
 static const struct { const char *name; FwDtype dtype; } stored_types[] = { { "f32", FW_DTYPE_F32 }, { "bf16", FW_DTYPE_BF16 } };
@@ -74,7 +57,7 @@ read_stage (ModelStage *s, const FwTrainRecipe *recipe, GError **error)
   const FwTrainStage *stage = s->stage;
   g_autofree char *what = g_strdup_printf ("stage “%s”", stage->name);
   const char *stored = "f32";
-  Defaults defaults;
+  FwModelCard defaults;
   s->shard_megabytes = MOST_MEGABYTES;
   s->transformer = fw_stage_named (recipe, stage, "transformer", &fw_stage_diffusion, error);
   if (s->transformer == NULL || !fw_stage_diffusion_config (recipe, s->transformer, &s->config, error))
@@ -84,8 +67,8 @@ read_stage (ModelStage *s, const FwTrainRecipe *recipe, GError **error)
   s->vae = fw_stage_named (recipe, s->transformer, "vae", &fw_stage_image_vae, error);
   s->text = fw_stage_named (recipe, s->transformer, "text", &fw_stage_text_encoder, error);
   s->pieces = fw_stage_named (recipe, s->text, "tokenizer", &fw_stage_sentencepiece, error);
-  JsonObject *json = fw_recipe_strict_object (stage->json, "defaults", default_keys, what, error);
-  if (json == NULL || !fw_config_read (json, default_fields, &defaults, what, error)
+  JsonObject *json = fw_recipe_strict_object (stage->json, "defaults", fw_model_card_default_members, what, error);
+  if (json == NULL || !fw_config_read (json, fw_model_card_default_fields, &defaults, what, error)
       || !fw_recipe_choice (stage->json, "stored", stored_names, &stored, what, error)
       || !fw_config_read (stage->json, stage_fields, s, what, error))
     return FALSE;

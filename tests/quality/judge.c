@@ -14,9 +14,9 @@ static const double least_travel = 0.315, least_growth = 1.44;
 /* What a thing may do that it should not: drift across its direction, and change of size while it moves. */
 static const double most_drift = 0.06, most_swelling = 1.15;
 
-/* How far one frame may be from the straight path: as far as the slowest move goes from one frame to the next, 0.35 of the side in 15
- * steps. A path that stands still for four frames is beyond it. And half-sizes from a steady change, as a part of the smaller end. */
-static const double most_jitter = 0.35 / 15, most_wobble = 0.12;
+/* How far one frame may be from the straight path, and half-sizes from a steady change (as a part of the smaller end): a path that
+ * stands still for four frames is beyond it. */
+static const double most_jitter = 0.02, most_wobble = 0.12;
 
 /* Steps back are looked for where a coordinate or half-size changes by at least this much over the clip. */
 static const double most_step_back = 0.008, least_lead = 0.04;
