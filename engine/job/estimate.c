@@ -11,6 +11,8 @@ static const double forecast_weight = 0.05;
 static const double memory_share = 0.4;
 /* Forecasts from the cost table are moved by this run's own speed only as it outweighs this share of them. */
 static const double trust = 0.02;
+/* A first report of less than this share of its phase says nothing against evidence from other phases. */
+static const double cold_share = 0.02;
 /* What the bar can show before the job is over. */
 static const double almost = 0.995;
 
@@ -116,36 +118,6 @@ fw_estimate_phase (FwEstimate *estimate, guint index, double now)
   estimate->reports = 0;
 }
 
-void
-fw_estimate_work (FwEstimate *estimate, double done, double now)
-{
-  if (estimate->current < 0 || !(done > estimate->done))
-    return;
-  const Entry *entry = entry_at (estimate, (guint) estimate->current);
-  double work = entry->phase.work, step = MIN (done, work) - estimate->done;
-  if (step <= 0)
-    return;
-  /* The first report also pays for what happens once, as packing weights: it counts only until there is another, and not at all
-   * against a forecast that was measured. */
-  guint before = estimate->reports++;
-  if (before > 0 || !entry->known) {
-    double keep = before == 1 ? 0 : exp (-step / (memory_share * work));
-    estimate->seen_work = estimate->seen_work * keep + step;
-    estimate->seen_seconds = estimate->seen_seconds * keep + (now - estimate->work_at);
-  }
-  estimate->done += step;
-  estimate->work_at = now;
-}
-
-void
-fw_estimate_finish (FwEstimate *estimate, double now)
-{
-  close_phase (estimate, now);
-  estimate->current = -1;
-  estimate->finished = TRUE;
-  estimate->shown = 1;
-}
-
 /* How this run's work compares with its forecast, among measured or guessed forecasts; 0 = nothing seen. Guesses have no
  * scale of their own, so any evidence replaces it; measured ones are moved with care. */
 static double
@@ -168,6 +140,37 @@ pace (const FwEstimate *estimate, gboolean known)
   if (known)
     return (taken + trust * all) / (forecast + trust * all);
   return forecast > 0 ? taken / forecast : 0;
+}
+
+void
+fw_estimate_work (FwEstimate *estimate, double done, double now)
+{
+  if (estimate->current < 0 || !(done > estimate->done))
+    return;
+  const Entry *entry = entry_at (estimate, (guint) estimate->current);
+  double work = entry->phase.work, step = MIN (done, work) - estimate->done;
+  if (step <= 0)
+    return;
+  /* The first report also pays for what happens once, as packing weights: it counts only until there is another, and not at all
+   * against a forecast that was measured or, if it is small, against what other phases have shown. */
+  guint before = estimate->reports++;
+  gboolean judged = entry->known || (step < cold_share * work && pace (estimate, FALSE) > 0);
+  if (before > 0 || !judged) {
+    double keep = before == 1 ? 0 : exp (-step / (memory_share * work));
+    estimate->seen_work = estimate->seen_work * keep + step;
+    estimate->seen_seconds = estimate->seen_seconds * keep + (now - estimate->work_at);
+  }
+  estimate->done += step;
+  estimate->work_at = now;
+}
+
+void
+fw_estimate_finish (FwEstimate *estimate, double now)
+{
+  close_phase (estimate, now);
+  estimate->current = -1;
+  estimate->finished = TRUE;
+  estimate->shown = 1;
 }
 
 /* What is left of the current phase. Between two reports the time that passes is taken off, more slowly once it should

@@ -145,6 +145,26 @@ test_cold_start (void)
   g_assert_cmpfloat (fw_estimate_remaining (estimate, 22), >, 140);
 }
 
+/* Nor does it in a phase that was only guessed, once another such phase has shown how guesses compare with this machine. */
+static void
+test_cold_guess (void)
+{
+  const FwJobPhase phases[] = { { "images", NULL, 1000, 0 }, { "clips", NULL, 3000, 0 } };
+  g_autoptr (FwEstimate) estimate = fw_estimate_new (NULL, 0);
+  fw_estimate_plan (estimate, phases, 2, 0);
+  fw_estimate_phase (estimate, 0, 0);
+  fw_estimate_work (estimate, 1, 2);
+  g_assert_cmpfloat_with_epsilon (fw_estimate_remaining (estimate, 2), 2 * 3999, 1); /* all that is known */
+  fw_estimate_work (estimate, 1000, 102);
+  fw_estimate_phase (estimate, 1, 102);
+  double before = fw_estimate_remaining (estimate, 102);
+  g_assert_cmpfloat_with_epsilon (before, 306, 1);
+  fw_estimate_work (estimate, 3, 105); /* ten times as long */
+  g_assert_cmpfloat_with_epsilon (fw_estimate_remaining (estimate, 105), before, 1);
+  fw_estimate_work (estimate, 303, 165); /* twice as long */
+  g_assert_cmpfloat_with_epsilon (fw_estimate_remaining (estimate, 165), 2697 * 0.2, 1);
+}
+
 /* A job that goes on where its sampling had ended: what is behind it takes a moment, which is no measure of anything. */
 static void
 test_nothing_left (void)
@@ -282,6 +302,7 @@ main (int argc, char **argv)
   g_test_add_func ("/estimate/first-run", test_first_run);
   g_test_add_func ("/estimate/other-pace", test_other_pace);
   g_test_add_func ("/estimate/cold-start", test_cold_start);
+  g_test_add_func ("/estimate/cold-guess", test_cold_guess);
   g_test_add_func ("/estimate/nothing-left", test_nothing_left);
   g_test_add_func ("/estimate/silence", test_silence);
   g_test_add_func ("/estimate/overdue", test_overdue);
