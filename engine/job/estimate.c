@@ -182,8 +182,6 @@ phase_remaining (const FwEstimate *estimate, const Entry *entry, double scale, d
   double weight = forecast_weight * work;
   double before = entry->forecast * scale / work;
   double cost = (weight * before + estimate->seen_seconds) / (weight + estimate->seen_work);
-  if (!entry->known && estimate->seen_work > 0)
-    cost = estimate->seen_seconds / estimate->seen_work;
   double left = cost * (work - estimate->done);
   double passed = now - estimate->work_at;
   double patience = 0.7 * left;

@@ -242,12 +242,12 @@ fw_diffusion_batches_rehearse_caches (FwDiffusionBatches *s, double *seconds, GE
   for (guint i = 0; i < s->stage->n_rows; i++) {
     g_autofree char *path = fw_stage_cache_path (s->context, s->stage, i);
     Encoding encoding = { s, i };
-    double took;
+    double took, times = (double) (s->rows[i].cached / s->stage->rows[i].batch);
     if (s->rows[i].cached == 0 || g_file_test (path, G_FILE_TEST_EXISTS))
       continue;
-    if (!fw_train_time (encode_batch, &encoding, &took, error))
+    if (!fw_train_time (encode_batch, &encoding, times, &took, error))
       return FALSE;
-    *seconds += took * (double) (s->rows[i].cached / s->stage->rows[i].batch);
+    *seconds += took * times;
   }
   return TRUE;
 }

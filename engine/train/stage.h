@@ -69,9 +69,9 @@ gboolean fw_train_loop (const FwTrainLoop *loop, GError **error);
 /* Times a step of each row on whatever @loop holds, which is of no use afterwards. */
 gboolean fw_train_rehearse (const FwTrainLoop *loop, FwStageForecast *forecast, GError **error);
 
-/* The least time, in seconds, that @act takes of a few runs. */
+/* The least time, in seconds, that @act takes of a few runs; @times: how often it will be done, of which they are to be little. */
 typedef gboolean (*FwTrainTimed) (gpointer data, GError **error);
-gboolean fw_train_time (FwTrainTimed act, gpointer data, double *seconds, GError **error);
+gboolean fw_train_time (FwTrainTimed act, gpointer data, double times, double *seconds, GError **error);
 
 /* Bytes in blocks and on the heap now: a stage takes what opening it adds. */
 gsize fw_stage_memory (void);
