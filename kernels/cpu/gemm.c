@@ -58,7 +58,12 @@ choose_segments (const FwGemm *gemm)
   if (!gemm->split_depth)
     return 1;
   int64_t wanted = FW_MAX (fw_ceil_div (TARGET_ITEMS, items), gemm->block_rows * gemm->block_columns * gemm->depth / SEGMENT_WORK);
-  return FW_MAX (1, FW_MIN (wanted, gemm->depth / SEGMENT_DEPTH));
+  wanted = FW_MAX (1, FW_MIN (wanted, gemm->depth / SEGMENT_DEPTH));
+  /* Somewhat fewer, if these are equally long: workers then end together. */
+  for (int64_t fewer = wanted; fewer > wanted / 2; fewer--)
+    if (gemm->depth_blocks % fewer == 0)
+      return fewer;
+  return wanted;
 }
 
 static int64_t
@@ -77,6 +82,8 @@ fw_gemm_plan (FwGemm *gemm)
   cut_rows_and_columns (gemm);
   gemm->segments = choose_segments (gemm);
   gemm->packed_ahead = gemm->row_blocks > MOST_REPACKINGS && !gemm->pack_b_in_place;
+  if (gemm->packed_ahead)
+    gemm->lines.b = NULL;
   gemm->panel_bytes = fw_panel_bytes (kernel, gemm->block_depth);
   gemm->a_unit_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * 4 + CACHE_LINE;
   gemm->a_bytes = gemm->a_row_bytes > 0 ? 0
@@ -214,22 +221,58 @@ fetch (const FwGemm *gemm, const Coming *coming, int64_t part, int64_t parts)
     gemm->fetch (gemm, piece->batch, &block, part, parts);
 }
 
-/* Rows [row, row + rows) of C by one panel, of a block of A that begins at @a. */
+/* What is to be packed while the tile at (@row, @column) of a piece is computed: rows of A with the first panel, a panel of B with
+ * the first rows. */
+static FwMicroLines
+lines_of_tile (const FwGemm *gemm, const Piece *piece, int64_t block, int64_t row, int64_t column)
+{
+  const FwMicroLines *all = &gemm->lines;
+  FwMicroLines lines = { .a_bytes = all->a_bytes, .b_bytes = all->b_bytes };
+  int64_t start = block * gemm->block_depth;
+  if (all->a && column == 0)
+    lines.a = all->a + start * all->a_bytes + (piece->row + row) * 2;
+  if (lines.a && all->sums && piece->column == 0)
+    lines.sums = all->sums + piece->segment * gemm->rows + piece->row + row;
+  if (all->b && row == 0)
+    lines.b = all->b + start * all->b_bytes + (piece->column + column) * 2;
+  return lines;
+}
+
+/* Lines of C that nothing was stored to yet are made ready for that while the products are computed. */
 static void
-multiply_tile (const FwGemm *gemm, int64_t row, int64_t rows, int64_t columns, int64_t depth, const char *a, const char *panel,
-               float *c, bool accumulate)
+fetch_stores (const float *c, int64_t c_stride, int64_t rows, int64_t columns)
+{
+  for (int64_t row = 0; row < rows; row++, c += c_stride)
+    for (int64_t column = 0; column < columns; column += CACHE_LINE / 4)
+      __builtin_prefetch (c + column, 1);
+}
+
+/* Rows [row, row + rows) of the block C of a piece by one panel, that of @column; its block of A begins at @a. */
+static void
+multiply_tile (const FwGemm *gemm, const Piece *piece, int64_t block, int64_t row, int64_t rows, int64_t column, int64_t depth,
+               char *a, char *panel, float *c, bool accumulate)
 {
   const FwMicroKernel *kernel = gemm->kernel;
   const FwMicroPart whole = { 0, depth };
-  if (gemm->a_row_bytes > 0)
-    kernel->run_parts ((int) rows, (int) columns, &whole, 1, a + row * gemm->a_row_bytes, gemm->a_row_bytes, panel,
-                       c + row * gemm->c_stride, gemm->c_stride, accumulate);
-  else if (gemm->a_across)
-    kernel->run_across ((int) rows, (int) columns, depth, a + row * 4, gemm->a_unit_bytes, panel, c + row * gemm->c_stride,
-                        gemm->c_stride, accumulate);
+  int columns = (int) FW_MIN (kernel->columns, piece->columns - column);
+  FwMicroLines lines;
+  c += row * gemm->c_stride + column;
+  if (gemm->a_row_bytes > 0) {
+    kernel->run_parts ((int) rows, columns, &whole, 1, a + row * gemm->a_row_bytes, gemm->a_row_bytes, panel, c, gemm->c_stride,
+                       accumulate);
+    return;
+  }
+  if (!gemm->a_across) {
+    kernel->run ((int) rows, columns, depth, a + row * kernel->row_bytes, panel, c, gemm->c_stride, accumulate);
+    return;
+  }
+  if (!accumulate)
+    fetch_stores (c, gemm->c_stride, rows, columns);
+  lines = lines_of_tile (gemm, piece, block, row, column);
+  if (lines.a || lines.b)
+    kernel->run_packing ((int) rows, depth, &lines, a + row * 4, gemm->a_unit_bytes, panel, c, gemm->c_stride, accumulate);
   else
-    kernel->run ((int) rows, (int) columns, depth, a + row * kernel->row_bytes, panel, c + row * gemm->c_stride,
-                 gemm->c_stride, accumulate);
+    kernel->run_across ((int) rows, columns, depth, a + row * 4, gemm->a_unit_bytes, panel, c, gemm->c_stride, accumulate);
 }
 
 /* gemm->end from row @row and column @column on. */
@@ -256,9 +299,10 @@ finish_tile (const FwGemm *gemm, const Piece *piece, int64_t row, int64_t rows, 
                             gemm->c_stride, &end);
 }
 
-/* One depth block of one piece, whose rows of A lie at @a. Panels not packed ahead are packed in @room, some at a time. */
+/* One depth block of one piece, whose rows of A lie at @a. Panels not packed ahead are packed in @room, some at a time or, by
+ * microkernels, one. */
 static void
-multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, const Coming *coming, const char *a, float *c,
+multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, const Coming *coming, char *a, float *c,
                       char *room, bool accumulate)
 {
   int64_t depth = depth_of_block (gemm, block), padded = fw_round_up (depth, gemm->kernel->step);
@@ -269,11 +313,11 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
   for (int64_t tile = 0; tile <= tiles; tile++)
     first_row[tile] = tile_row (kernel, piece->rows, tile, tiles);
   for (int64_t i = 0; i < panels; i++) {
-    int64_t column = i * kernel->columns, width = FW_MIN (kernel->columns, piece->columns - column);
-    char *panel = room + i % PACK_PANELS * gemm->panel_bytes;
+    int64_t column = i * kernel->columns;
+    char *panel = gemm->lines.b ? room : room + i % PACK_PANELS * gemm->panel_bytes;
     if (gemm->packed_ahead)
       panel = panel_at (gemm, piece->batch, block, piece->column / kernel->columns + i);
-    else if (i % PACK_PANELS == 0)
+    else if (gemm->lines.b == NULL && i % PACK_PANELS == 0)
       gemm->pack_b (gemm, piece->batch, piece->column + column, FW_MIN (PACK_PANELS * kernel->columns, piece->columns - column),
                     block * gemm->block_depth, depth, padded, gemm->block_depth, panel);
     for (int64_t tile = 0; tile < tiles; tile++) {
@@ -283,18 +327,20 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
       if (ends)
         finish_tile (gemm, piece, row, rows, piece->column + column, padded, a, panel, c + column, accumulate);
       else
-        multiply_tile (gemm, row, rows, width, padded, a, panel, c + column, accumulate);
+        multiply_tile (gemm, piece, block, row, rows, column, padded, a, panel, c, accumulate);
     }
   }
 }
 
-/* The rows of A of depth block @block of a piece: where they lie, or packed in @room. */
-static const char *
+/* The rows of A of depth block @block of a piece: where they lie, or packed in @room, if only by microkernels. */
+static char *
 rows_of_block (const FwGemm *gemm, const Piece *piece, int64_t block, char *room)
 {
   int64_t start = block * gemm->block_depth, depth = depth_of_block (gemm, block);
   if (gemm->a_row_bytes > 0)
-    return (const char *) gemm->call->in[0].data + piece->row * gemm->a_row_bytes + start * 4 / gemm->kernel->unit;
+    return (char *) gemm->call->in[0].data + piece->row * gemm->a_row_bytes + start * 4 / gemm->kernel->unit;
+  if (gemm->lines.a)
+    return room;
   gemm->pack_a (gemm, piece->batch, piece->row, piece->rows, start, depth, fw_round_up (depth, gemm->kernel->step), room);
   if (gemm->see_a && piece->column == 0)
     gemm->see_a (gemm, piece->batch, piece->segment, piece->row, piece->rows, start, depth);
@@ -324,7 +370,7 @@ multiply_range (void *context, int64_t begin, int64_t end, int worker)
     float *c = gemm->segments > 1 ? partial_at (gemm, item) : own;
     for (int64_t block = first; block < past; block++) {
       Coming coming = coming_after (gemm, item, &piece, block, past);
-      const char *rows = rows_of_block (gemm, &piece, block, a);
+      char *rows = rows_of_block (gemm, &piece, block, a);
       multiply_depth_block (gemm, &piece, block, &coming, rows, c, panels, block > first);
     }
     if (gemm->end.y == NULL && gemm->segments == 1)

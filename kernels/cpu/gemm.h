@@ -17,6 +17,9 @@ typedef struct FwGemm {
   int64_t a_row_bytes;  /* A lies in in[0] as microkernels read it, its rows so far apart; 0 if it must be packed */
   FwMicroEnd end;       /* if its y is there, microkernels store C there themselves, see run_to_end, and finish is not called */
   bool a_across;        /* pack_a leaves the units of all rows side by side, a_unit_bytes from one unit of a row to its next */
+  /* With a_across, whole panels of columns and an even depth, A and B may be given where they lie, for the one batch: microkernels
+   * then pack them, pack_a and see_a are not called, and the sums of A's rows are added to lines.sums, [segments][rows]. */
+  FwMicroLines lines;
   const void *operands; /* for the callbacks */
   /* Packs rows [first, first + count) of A (columns of B) over depth [start, start + depth), filled up with zeros to
    * @padded. */

@@ -342,6 +342,19 @@ grad_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64
     fw_run_store (dw, (row + r) * dw->stride[0] + column, columns, c + r * c_stride);
 }
 
+/* Has microkernels pack dy and x, if both are bf16, their rows evenly apart and whole panels wide. */
+static void
+plan_lines (FwGemm *gemm, const GradWeight *grad)
+{
+  const FwTensor *x = &gemm->call->in[0], *dy = &gemm->call->in[1];
+  int64_t a_stride, b_stride;
+  if (gemm->kernel->run_packing == NULL || x->dtype != FW_DTYPE_BF16 || dy->dtype != FW_DTYPE_BF16 || gemm->depth % 2 != 0
+      || gemm->columns % gemm->kernel->columns != 0 || !even_rows (&grad->rows, DY, &a_stride)
+      || !even_rows (&grad->rows, GRAD_X, &b_stride))
+    return;
+  gemm->lines = (FwMicroLines) { .a = dy->data, .b = x->data, .a_bytes = a_stride * 2, .b_bytes = b_stride * 2 };
+}
+
 static size_t
 plan_grad (FwGemm *gemm, GradWeight *grad, const FwKernelCall *call)
 {
@@ -352,6 +365,7 @@ plan_grad (FwGemm *gemm, GradWeight *grad, const FwKernelCall *call)
                      .rows = dy->dim[dy->rank - 1], .columns = x->dim[x->rank - 1], .depth = grad->rows.rows, .split_depth = true,
                      .operands = grad, .fetch = grad_fetch, .pack_a = grad_pack_a, .pack_b = grad_pack_b, .finish = grad_finish };
   gemm->a_across = gemm->kernel->run_across != NULL;
+  plan_lines (gemm, grad);
   size_t bytes = (size_t) fw_round_up ((int64_t) fw_gemm_plan (gemm), 64);
   grad->bias_sums = fw_room_at (call->scratch, bytes);
   return bytes + (size_t) (FW_MAX (1, gemm->segments) * gemm->rows) * sizeof (float);
@@ -374,6 +388,7 @@ fw_linear_grad_weight_run (const FwKernelCall *call)
   plan_grad (&gemm, &grad, call);
   if (fw_present (dbias)) {
     gemm.see_a = grad_see_a;
+    gemm.lines.sums = grad.bias_sums;
     memset (grad.bias_sums, 0, (size_t) (FW_MAX (1, gemm.segments) * gemm.rows) * sizeof (float));
   }
   fw_gemm_run (&gemm);

@@ -21,6 +21,14 @@ typedef struct {
   int64_t h_stride;
 } FwMicroEnd;
 
+/* Where the numbers of a block of A and of a panel of B lie before they are packed: lines of bf16 across the depth, for each
+ * depth one, so many bytes apart. NULL where they are packed already. */
+typedef struct {
+  const char *a, *b;
+  int64_t a_bytes, b_bytes;
+  float *sums; /* NULL, or one for each line of a tile, to which what is packed of A is added */
+} FwMicroLines;
+
 typedef struct {
   bool bf16;          /* A and B hold bf16, else f32 */
   int rows, columns;  /* of the largest tile */
@@ -39,6 +47,9 @@ typedef struct {
    * next. NULL where it does not exist. */
   void (*run_across) (int rows, int columns, int64_t depth, const char *a, int64_t unit_bytes, const char *b, float *c,
                       int64_t c_stride, bool accumulate);
+  /* The same for all columns and an even depth, packing A or B or both from @from on the way. */
+  void (*run_packing) (int rows, int64_t depth, const FwMicroLines *from, char *a, int64_t unit_bytes, char *b, float *c,
+                       int64_t c_stride, bool accumulate);
   /* Of all columns: A B is added to @c, or to zeros where that is NULL, and goes to @end without being stored in between. Rows of
    * A are @row_bytes apart. NULL where it does not exist. */
   void (*run_to_end) (int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c,

@@ -34,6 +34,8 @@ const OpRow rows_matmul[] = {
   { "linear_grad_weight", "300,33 300,65 -> 65,33 65", NULL, 300 },
   { "linear_grad_weight", "1100,270 1100,17 -> 17,270 17", NULL, 1100 },
   { "linear_grad_weight", "1100,17 1100,270 -> 270,17 270", NULL, 1100 },
+  { "linear_grad_weight", "2,700,288 2,700,40 -> 40,288 40", NULL, 1400 }, /* several blocks of columns, segments, depths */
+  { "linear_grad_weight", "34,32 34,1300 -> 1300,32 1300", NULL, 34 }, /* so many rows that columns are packed ahead */
   { "linear_grad_weight", "70,1 70,1 -> 1,1 1", NULL, 70 },
   { "linear_grad_weight", "17 3 -> 3,17 3", NULL, 1 },
   { "linear_grad_weight", "0,5 0,3 -> 3,5 3", NULL, 1 },
