@@ -3,7 +3,7 @@
  * transposed, a row for each key, so that weights come out as the rows that dv and dk want; only dq needs them turned. */
 #include <math.h>
 
-#include "kernels/cpu/attention.h"
+#include "kernels/cpu/attention-few.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/row-math.h"
 #include "kernels/cpu/run.h"
@@ -388,7 +388,7 @@ fw_attention_grad_scratch (const FwKernelCall *call)
   Attention attention;
   Room room;
   plan (&attention, call);
-  return (size_t) (cut_room (&attention, NULL, &room) * call->parallel->workers);
+  return FW_MAX (fw_few_keys_grad_scratch (call), (size_t) (cut_room (&attention, NULL, &room) * call->parallel->workers));
 }
 
 void
@@ -397,7 +397,7 @@ fw_attention_grad_run (const FwKernelCall *call)
   Attention attention;
   Room room;
   int64_t items = plan (&attention, call);
-  if (items == 0)
+  if (items == 0 || fw_few_keys_grad_run (call))
     return;
   attention.worker_bytes = cut_room (&attention, NULL, &room);
   int64_t flops = 5 * attention.queries * FW_MAX (1, attention.keys) * (attention.width + attention.value_width)

@@ -3,7 +3,7 @@
  * never leave the cache. Sequences are read where they lie, by stride. */
 #include <math.h>
 
-#include "kernels/cpu/attention.h"
+#include "kernels/cpu/attention-few.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/row-math.h"
 #include "kernels/cpu/run.h"
@@ -255,7 +255,7 @@ fw_attention_scratch (const FwKernelCall *call)
   Attention attention;
   Room room;
   plan (&attention, call);
-  return (size_t) (cut_room (&attention, NULL, &room) * call->parallel->workers);
+  return FW_MAX (fw_few_keys_scratch (call), (size_t) (cut_room (&attention, NULL, &room) * call->parallel->workers));
 }
 
 void
@@ -264,7 +264,7 @@ fw_attention_run (const FwKernelCall *call)
   Attention attention;
   Room room;
   int64_t items = plan (&attention, call);
-  if (items == 0)
+  if (items == 0 || fw_few_keys_run (call))
     return;
   attention.worker_bytes = cut_room (&attention, NULL, &room);
   int64_t flops = 2 * attention.block_queries * FW_MAX (1, attention.keys) * (attention.width + attention.value_width);

@@ -2,7 +2,7 @@
  * Packing. Everything moves in units of four bytes (one f32, or a pair of bf16 neighbours along the depth), VEC of them a
  * vector, so the four ways of packing share loads, transposition and stores. */
 #include "kernels/cpu/pack.h"
-#include "kernels/cpu/vec.h"
+#include "kernels/cpu/transpose.h"
 
 /* How numbers are read and what they become: one set of loops is compiled for each. */
 typedef struct { bool from_bf16, to_bf16, strided; } Kind;
@@ -81,58 +81,6 @@ load_unit (const Kind kind, Lines lines, int64_t step, int64_t element, int64_t 
   *first = load_across (kind, lines.low, lines.high, step, element, n);
   *second = load_across (kind, lines.low, lines.high, step, element + VEC, n - VEC);
 }
-
-#ifdef __AVX512F__
-
-VEC_INLINE void
-transpose (FwBits *v)
-{
-  FwBits a[16], b[16];
-  for (int i = 0; i < 16; i += 2) {
-    a[i] = _mm512_unpacklo_epi32 (v[i], v[i + 1]);
-    a[i + 1] = _mm512_unpackhi_epi32 (v[i], v[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    b[i] = _mm512_unpacklo_epi64 (a[i], a[i + 2]);
-    b[i + 1] = _mm512_unpackhi_epi64 (a[i], a[i + 2]);
-    b[i + 2] = _mm512_unpacklo_epi64 (a[i + 1], a[i + 3]);
-    b[i + 3] = _mm512_unpackhi_epi64 (a[i + 1], a[i + 3]);
-  }
-  for (int i = 0; i < 4; i++) {
-    a[i] = _mm512_shuffle_i32x4 (b[i], b[i + 4], 0x88);
-    a[i + 4] = _mm512_shuffle_i32x4 (b[i], b[i + 4], 0xdd);
-    a[i + 8] = _mm512_shuffle_i32x4 (b[i + 8], b[i + 12], 0x88);
-    a[i + 12] = _mm512_shuffle_i32x4 (b[i + 8], b[i + 12], 0xdd);
-  }
-  for (int i = 0; i < 8; i++) {
-    v[i] = _mm512_shuffle_i32x4 (a[i], a[i + 8], 0x88);
-    v[i + 8] = _mm512_shuffle_i32x4 (a[i], a[i + 8], 0xdd);
-  }
-}
-
-#else
-
-VEC_INLINE void
-transpose (FwBits *v)
-{
-  FwBits a[8], b[8];
-  for (int i = 0; i < 8; i += 2) {
-    a[i] = _mm256_unpacklo_epi32 (v[i], v[i + 1]);
-    a[i + 1] = _mm256_unpackhi_epi32 (v[i], v[i + 1]);
-  }
-  for (int i = 0; i < 8; i += 4) {
-    b[i] = _mm256_unpacklo_epi64 (a[i], a[i + 2]);
-    b[i + 1] = _mm256_unpackhi_epi64 (a[i], a[i + 2]);
-    b[i + 2] = _mm256_unpacklo_epi64 (a[i + 1], a[i + 3]);
-    b[i + 3] = _mm256_unpackhi_epi64 (a[i + 1], a[i + 3]);
-  }
-  for (int i = 0; i < 4; i++) {
-    v[i] = _mm256_permute2x128_si256 (b[i], b[i + 4], 0x20);
-    v[i + 4] = _mm256_permute2x128_si256 (b[i], b[i + 4], 0x31);
-  }
-}
-
-#endif
 
 static FW_ALWAYS_INLINE void
 rows_along (const Kind kind, const FwMicroKernel *kernel, char *to, const FwLines *from, int64_t first, int64_t rows,
