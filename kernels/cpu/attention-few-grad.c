@@ -7,7 +7,7 @@
 #include "kernels/cpu/run.h"
 #include "kernels/cpu/vec-math.h"
 
-/* A of a product along the tokens: for each row the pairs of it. */
+/* A of a product along the tokens, which lie along rows. */
 typedef struct { _Alignas (64) uint16_t row[TOKENS][TOKENS]; } Along;
 typedef struct { _Alignas (64) float row[TOKENS][MOST_WIDTH]; } Sums;
 
@@ -16,7 +16,7 @@ typedef struct {
   Rows keys, values, queries, slopes;
   Across keys_across, queries_across, slopes_across;
   Turned turned;
-  Along weights, scores;
+  Along weights, score_slopes;
   Side side;
   FwVec p[TOKENS], dp[TOKENS];
   Sums dk, dv;
@@ -44,29 +44,35 @@ multiply_along (const Along *a, int64_t rows, const Across *b, int64_t pairs, in
     }
 }
 
-/* Scores in p become weights p = exp(s - lse), their slopes in dp ds = p * (dp - mean); the mean, the sum of p * dp over all keys,
- * is do . o. Both are packed as numbers from @column on of the rows of keys, ds as a side too. */
+/* Scores in p become weights p = exp(s - lse), their slopes in dp ds = p * (dp - mean); the mean of dp, weighted by p, is do . o, and
+ * stays among dp where lse was rounded so much that weights do not sum up to 1. Both are packed as numbers from @column on of the rows of keys, ds as a side too. */
 static void
 differentiate_weights (const Few *few, const Place *place, FwVec logs, int64_t column, GradRoom *room)
 {
-  FwVec unit = vec_set (few->scale * FW_LOG2_E), shift = -logs * vec_set (FW_LOG2_E), mean = vec_zero ();
+  FwVec unit = vec_set (few->scale * FW_LOG2_E), shift = -logs * vec_set (FW_LOG2_E);
+  FwVec sum = vec_zero (), all = vec_zero ();
   FwVec *p = room->p, *dp = room->dp;
   for (int64_t key = 0; key < few->keys; key++) {
     /* no weight is above 1, however lse was rounded; NaN stays */
     FwVec weight = vec_exp2 (vec_min (vec_zero (), vec_fma (unit, p[key], shift)));
-    p[key] = key_counts (few, place, key) ? weight : vec_zero ();
+    bool counts = key_counts (few, place, key);
+    p[key] = counts ? weight : vec_zero ();
+    dp[key] = counts ? dp[key] : vec_zero ();
     vec_store_bf16 (room->weights.row[key] + column, p[key]);
-    mean = vec_fma (p[key], dp[key], mean);
+    all = all + p[key];
+    sum = vec_fma (p[key], dp[key], sum);
   }
+  FwVec mean = vec_select (vec_less (vec_zero (), all), sum / all, sum);
   for (int64_t key = 0; key < few->keys; key++) {
     dp[key] = p[key] * (dp[key] - mean);
-    vec_store_bf16 (room->scores.row[key] + column, dp[key]);
+    vec_store_bf16 (room->score_slopes.row[key] + column, dp[key]);
   }
   pack_side (dp, few->keys, &room->side);
 }
 
-/* Between products: brings near the next part of what comes after token @first + @token, and the results' room. */
-enum { FETCHED = 4 };
+/* Between products: brings near the next part of what comes after token @first + @token, and the results' room: so many tokens at
+ * a time, four times for sixteen queries. */
+enum { FETCHED = QUERIES / 4 };
 
 static void
 fetch_gradient (const Few *few, const Place *place, int64_t first, int64_t token)
@@ -128,7 +134,7 @@ differentiate (const Few *few, const Place *place, GradRoom *room)
     interleave (&room->slopes, count, few->value_chunks, &room->slopes_across);
     multiply_along (&room->weights, few->keys, &room->slopes_across, pairs, few->value_chunks, first > 0, &room->dv);
     interleave (&room->queries, count, few->chunks, &room->queries_across);
-    multiply_along (&room->scores, few->keys, &room->queries_across, pairs, few->chunks, first > 0, &room->dk);
+    multiply_along (&room->score_slopes, few->keys, &room->queries_across, pairs, few->chunks, first > 0, &room->dk);
   }
   if (fw_present (dk.tensor))
     fw_store_head_rows (&dk, 0, few->keys, room->dk.row[0], MOST_WIDTH, few->scale, NULL);
@@ -154,7 +160,7 @@ plan_gradient (Few *few, const FwKernelCall *call)
 {
   const FwTensor *q = &call->in[0], *dk = &call->out[1], *dv = &call->out[2];
   bool shared = q->dim[1] > 1 && (dk->dim[1] == 1 || dk->stride[1] == 0);
-  return plan (few, call) && !shared && !fw_present (&call->out[3]) && is_bf16 (&call->in[6]) && is_bf16 (dk) && is_bf16 (dv);
+  return plan (few, call) && !shared && call->out[3].rank < 0 && is_bf16 (&call->in[6]) && is_bf16 (dk) && is_bf16 (dv);
 }
 
 size_t

@@ -4,6 +4,7 @@
 
 #ifdef FW_FEW_KEYS
 
+#include <float.h>
 #include <math.h>
 
 #include "kernels/cpu/vec-math.h"
@@ -26,7 +27,7 @@ weigh (const Few *few, const Place *place, FwVec *scores)
     scores[key] = key_counts (few, place, key) ? (FwVec) (scores[key] * unit) : vec_set (-INFINITY);
     largest = vec_max (largest, scores[key]);
   }
-  FwVec shift = vec_max (vec_set (-0x1p126f), largest);
+  FwVec shift = vec_max (vec_set (-FLT_MAX), largest); /* finite, where all keys are masked too */
   for (int64_t key = 0; key < few->keys; key++) {
     scores[key] = vec_exp2 (scores[key] - shift);
     sum = sum + scores[key];
@@ -55,7 +56,7 @@ store_logs (const Few *few, const Place *place, int64_t query, int64_t count, Fw
 static void
 fetch_forward (const Few *few, const Place *place, int64_t start, int part)
 {
-  enum { FETCHED = QUERIES / 2 };
+  enum { FETCHED = QUERIES / 2 }; /* tokens a part, two parts for sixteen queries */
   const FwTensor *in = few->call->in;
   int64_t token = start + part * FETCHED;
   fetch_to_write (&few->call->out[0], place, place->query + token, FETCHED);
@@ -106,7 +107,7 @@ static bool
 plan_forward (Few *few, const FwKernelCall *call)
 {
   bool fits = plan (few, call);
-  few->spans = FW_MAX (1, fw_ceil_div (few->queries, SPAN));
+  few->spans = fw_ceil_div (few->queries, SPAN);
   return fits;
 }
 

@@ -9,9 +9,10 @@
 #define fw_few_keys_grad_scratch FW_ISA (fw_few_keys_grad_scratch)
 #define fw_few_keys_grad_run FW_ISA (fw_few_keys_grad_run)
 
-/* Each does the whole call as fw_attention_run and fw_attention_grad_run would, or nothing: false where there are more keys, heads
- * are wider than 128, scores are biased or causal, sequences share gradients of keys, anything is not bf16, or the processor has no
- * fast products of such numbers but those of tiles. The scratch is 0 there. */
+/* Do the whole call as fw_attention_run and fw_attention_grad_run would, or nothing: false where there are no or more keys, no
+ * queries, heads wider than 128, scores biased or causal, gradients of keys shared by sequences or that of the bias wanted, where q,
+ * k, v, do or a result but lse is not bf16, or the processor has no fast products of such numbers but those of tiles. The scratch
+ * they want is 0 there. */
 size_t fw_few_keys_scratch (const FwKernelCall *call);
 bool fw_few_keys_run (const FwKernelCall *call);
 size_t fw_few_keys_grad_scratch (const FwKernelCall *call);

@@ -26,7 +26,7 @@ typedef struct { _Alignas (64) uint16_t row[TOKENS][MOST_WIDTH]; } Rows;
 typedef struct { FwBits pair[MOST_WIDTH / 2]; } Turned;
 /* B of a product along the tokens: for each pair of tokens that of all the width. */
 typedef struct { FwBits pair[PAIRS][MOST_WIDTH / VEC]; } Across;
-/* A of a product along the tokens: for each pair of tokens that of sixteen rows. */
+/* A of a product along the tokens, which lie side by side: for each pair of tokens that of sixteen rows. */
 typedef struct { FwBits pair[PAIRS]; } Side;
 
 typedef struct {
@@ -39,7 +39,7 @@ typedef struct {
 static inline bool
 is_bf16 (const FwTensor *tensor)
 {
-  return !fw_present (tensor) || tensor->dtype == FW_DTYPE_BF16;
+  return tensor->rank < 0 || tensor->dtype == FW_DTYPE_BF16;
 }
 
 static inline bool
@@ -53,7 +53,7 @@ plan (Few *few, const FwKernelCall *call)
   few->value_chunks = fw_ceil_div (few->value_width, CHUNK);
   return is_bf16 (q) && is_bf16 (k) && is_bf16 (v) && is_bf16 (&call->out[0]) && few->queries > 0 && few->keys > 0
          && few->keys <= TOKENS && few->width <= MOST_WIDTH && few->value_width <= MOST_WIDTH && !attributes->causal
-         && !fw_present (&call->in[4]);
+         && call->in[4].rank < 0;
 }
 
 /* --- moving --- */
@@ -176,12 +176,12 @@ multiply_side (const Side *a, const Across *b, int64_t pairs, const FwHead *head
   }
 }
 
-/* Pairs of @count vectors; an odd last one is paired with the one after it, which meets a row of zeros. */
+/* Pairs of @count vectors; an odd last one is paired with zeros. */
 static inline void
 pack_side (const FwVec *values, int64_t count, Side *side)
 {
   for (int64_t i = 0; i < count; i += 2)
-    side->pair[i / 2] = vec_pairs_across (values[i], values[i + 1]);
+    side->pair[i / 2] = vec_pairs_across (values[i], i + 1 < count ? values[i + 1] : vec_zero ());
 }
 
 /* --- items --- */
@@ -191,13 +191,20 @@ typedef struct Place {
   const struct Place *next; /* the item after it, or itself */
 } Place;
 
+/* The most queries of an item. */
+static inline int64_t
+span_length (const Few *few)
+{
+  return few->spans > 1 ? SPAN : few->queries;
+}
+
 static inline Place
 place_of (const Few *few, int64_t item)
 {
   int64_t span = item % few->spans, head = item / few->spans % few->heads, sequence = item / few->spans / few->heads;
-  int64_t most = few->spans > 1 ? SPAN : few->queries;
-  return (Place) { sequence / few->sequences, sequence % few->sequences, head, span * most,
-                   FW_MIN (most, few->queries - span * most), NULL };
+  int64_t first = span * span_length (few);
+  return (Place) { sequence / few->sequences, sequence % few->sequences, head, first,
+                   FW_MIN (span_length (few), few->queries - first), NULL };
 }
 
 static inline FwHead
@@ -237,7 +244,7 @@ static inline void
 run_items (const Few *few, int products, void (*range) (void *, int64_t, int64_t, int))
 {
   FwParallel *parallel = few->call->parallel;
-  int64_t flops = products * FW_MIN (few->queries, few->spans > 1 ? SPAN : few->queries) * few->keys * (few->width + few->value_width);
+  int64_t flops = products * span_length (few) * few->keys * (few->width + few->value_width);
   parallel->run (parallel, few->call->in[0].dim[0] * few->sequences * few->heads * few->spans,
                  FW_MAX (1, FLOPS_PER_RANGE / FW_MAX (1, flops)), range, (void *) few);
 }

@@ -57,10 +57,10 @@ choose_segments (const FwGemm *gemm)
   int64_t items = gemm->batches * gemm->row_blocks * gemm->column_blocks;
   if (!gemm->split_depth)
     return 1;
-  int64_t wanted = FW_MAX (fw_ceil_div (TARGET_ITEMS, items), gemm->block_rows * gemm->block_columns * gemm->depth / SEGMENT_WORK);
-  wanted = FW_MAX (1, FW_MIN (wanted, gemm->depth / SEGMENT_DEPTH));
-  /* Somewhat fewer, if these are equally long: workers then end together. */
-  for (int64_t fewer = wanted; fewer > wanted / 2; fewer--)
+  int64_t least = gemm->block_rows * gemm->block_columns * gemm->depth / SEGMENT_WORK;
+  int64_t wanted = FW_MAX (1, FW_MIN (FW_MAX (fw_ceil_div (TARGET_ITEMS, items), least), gemm->depth / SEGMENT_DEPTH));
+  /* Somewhat fewer, if these are equally long: workers then end together, and less is to be joined. */
+  for (int64_t fewer = wanted; fewer >= FW_MAX (least, fw_ceil_div (2 * wanted, 3)); fewer--)
     if (gemm->depth_blocks % fewer == 0)
       return fewer;
   return wanted;
@@ -85,7 +85,7 @@ fw_gemm_plan (FwGemm *gemm)
   if (gemm->packed_ahead)
     gemm->lines.b = NULL;
   gemm->panel_bytes = fw_panel_bytes (kernel, gemm->block_depth);
-  gemm->a_unit_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * 4 + CACHE_LINE;
+  gemm->a_unit_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * 4 + CACHE_LINE; /* run_packing stores beyond the last row */
   gemm->a_bytes = gemm->a_row_bytes > 0 ? 0
                   : gemm->a_across      ? gemm->block_depth / kernel->unit * gemm->a_unit_bytes
                                         : fw_round_up (gemm->block_rows, FW_ROW_PADDING) * kernel->row_bytes;
@@ -332,7 +332,7 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
   }
 }
 
-/* The rows of A of depth block @block of a piece: where they lie, or packed in @room, if only by microkernels. */
+/* The rows of A of depth block @block of a piece: where they lie, or packed in @room, or @room where microkernels will pack them. */
 static char *
 rows_of_block (const FwGemm *gemm, const Piece *piece, int64_t block, char *room)
 {

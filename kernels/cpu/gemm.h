@@ -18,7 +18,8 @@ typedef struct FwGemm {
   FwMicroEnd end;       /* if its y is there, microkernels store C there themselves, see run_to_end, and finish is not called */
   bool a_across;        /* pack_a leaves the units of all rows side by side, a_unit_bytes from one unit of a row to its next */
   /* With a_across, whole panels of columns and an even depth, A and B may be given where they lie, for the one batch: microkernels
-   * then pack them, pack_a and see_a are not called, and the sums of A's rows are added to lines.sums, [segments][rows]. */
+   * then pack them, but B not where it is packed ahead; pack_a and see_a are not called. If lines.sums is there when the product
+   * runs, the sums of A's rows are added to it, [segments][rows]. */
   FwMicroLines lines;
   const void *operands; /* for the callbacks */
   /* Packs rows [first, first + count) of A (columns of B) over depth [start, start + depth), filled up with zeros to
@@ -54,7 +55,7 @@ enum { FW_MAX_BLOCK_ROWS = 320, FW_MAX_BLOCK_DEPTH = 512 };
 #define fw_multiply_block FW_ISA (fw_multiply_block)
 #define fw_multiply_rows FW_ISA (fw_multiply_rows)
 
-/* Fills the fields after finish. Returns the bytes of scratch wanted at @gemm->call->scratch. */
+/* Fills the fields after finish, and takes lines.b away if B is packed ahead. Returns the bytes of scratch wanted at @gemm->call->scratch. */
 size_t fw_gemm_plan (FwGemm *gemm);
 void fw_gemm_run (FwGemm *gemm);
 

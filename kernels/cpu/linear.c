@@ -342,7 +342,7 @@ grad_finish (const FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64
     fw_run_store (dw, (row + r) * dw->stride[0] + column, columns, c + r * c_stride);
 }
 
-/* Has microkernels pack dy and x, if both are bf16, their rows evenly apart and whole panels wide. */
+/* Has microkernels pack dy and x, if both are bf16, their rows evenly apart and of an even number, and x is whole panels wide. */
 static void
 plan_lines (FwGemm *gemm, const GradWeight *grad)
 {

@@ -26,7 +26,7 @@ typedef struct {
 typedef struct {
   const char *a, *b;
   int64_t a_bytes, b_bytes;
-  float *sums; /* NULL, or one for each line of a tile, to which what is packed of A is added */
+  float *sums; /* NULL, or one for each row of a tile, to which what is packed of A is added */
 } FwMicroLines;
 
 typedef struct {
@@ -47,7 +47,8 @@ typedef struct {
    * next. NULL where it does not exist. */
   void (*run_across) (int rows, int columns, int64_t depth, const char *a, int64_t unit_bytes, const char *b, float *c,
                       int64_t c_stride, bool accumulate);
-  /* The same for all columns and an even depth, packing A or B or both from @from on the way. */
+  /* The same for all columns and an even depth, packing A or B or both from @from on the way. Tiles must be packed in the order of
+   * their rows: the units of sixteen rows are stored, whatever the tile's height. NULL where it does not exist. */
   void (*run_packing) (int rows, int64_t depth, const FwMicroLines *from, char *a, int64_t unit_bytes, char *b, float *c,
                        int64_t c_stride, bool accumulate);
   /* Of all columns: A B is added to @c, or to zeros where that is NULL, and goes to @end without being stored in between. Rows of

@@ -13,23 +13,30 @@ typedef struct {
 } Numbers;
 
 static void
+run (const FwCpuPath *path, FwKernelCall *call)
+{
+  FwPool *pool = fw_pool_new (1);
+  call->parallel = fw_pool_parallel (pool);
+  call->scratch_size = path->attention_grad.scratch (call);
+  g_autofree char *scratch = g_malloc (call->scratch_size + 64);
+  call->scratch = (gpointer) (((guintptr) scratch + 63) & ~(guintptr) 63);
+  path->attention_grad.run (call);
+  fw_pool_free (pool);
+}
+
+static void
 differentiate (const FwCpuPath *path, Numbers *n)
 {
   static const FwAttentionAttributes attributes = { 1, false };
   const int64_t heads[] = { 1, 1, TOKENS, 1, WIDTH }, rows[] = { 1, 1, 1, TOKENS };
   float *in[] = { n->q, n->k, n->v, NULL, NULL, n->o, n->slope, n->lse }, *out[] = { n->dq, n->dk, n->dv };
-  FwPool *pool = fw_pool_new (1);
-  FwKernelCall call = { .attributes = &attributes, .parallel = fw_pool_parallel (pool) };
+  FwKernelCall call = { .attributes = &attributes, .out[3].rank = -1 };
   for (int i = 0; i < 8; i++)
     call.in[i] = in[i] == NULL ? (FwTensor) { .rank = -1 } : i < 7 ? fw_tensor_dense (in[i], FW_DTYPE_F32, 5, heads)
                                                                    : fw_tensor_dense (in[i], FW_DTYPE_F32, 4, rows);
   for (int i = 0; i < 3; i++)
     call.out[i] = fw_tensor_dense (out[i], FW_DTYPE_F32, 5, heads);
-  call.scratch_size = path->attention_grad.scratch (&call);
-  g_autofree char *scratch = g_malloc (call.scratch_size + 64);
-  call.scratch = (gpointer) (((guintptr) scratch + 63) & ~(guintptr) 63);
-  path->attention_grad.run (&call);
-  fw_pool_free (pool);
+  run (path, &call);
 }
 
 static void
@@ -62,10 +69,46 @@ test_lost_sums (void)
   }
 }
 
+/* One query and many keys whose scores are so large that their sum is lost: weights of 1 each, whose slopes stay as far from their
+ * mean as values are. */
+static void
+test_many_weights (void)
+{
+  enum { KEYS = 64 };
+  static const FwAttentionAttributes attributes = { 1, false };
+  static const int64_t query[] = { 1, 1, 1, 1, 1 }, keys[] = { 1, 1, KEYS, 1, 1 }, row[] = { 1, 1, 1, 1 };
+  const float large = 0x1p30f;
+  uint16_t q = fw_f32_to_bf16 (large), one = fw_f32_to_bf16 (1), o = fw_f32_to_bf16 (0.75f);
+  uint16_t k[KEYS], v[KEYS], dq, dk[KEYS], dv[KEYS];
+  float lse = large - 200;
+  for (int i = 0; i < KEYS; i++) {
+    k[i] = one;
+    v[i] = fw_f32_to_bf16 (i % 2 == 0 ? 0.5f : 1);
+  }
+  for (const FwCpuPath *const *path = fw_cpu_paths (); *path != NULL; path++) {
+    if ((*path)->attention_grad.run == NULL)
+      continue;
+    FwKernelCall call = { .attributes = &attributes };
+    const FwTensor absent = { .rank = -1 }, in[] = {
+      fw_tensor_dense (&q, FW_DTYPE_BF16, 5, query), fw_tensor_dense (k, FW_DTYPE_BF16, 5, keys),
+      fw_tensor_dense (v, FW_DTYPE_BF16, 5, keys), absent, absent, fw_tensor_dense (&o, FW_DTYPE_BF16, 5, query),
+      fw_tensor_dense (&one, FW_DTYPE_BF16, 5, query), fw_tensor_dense (&lse, FW_DTYPE_F32, 4, row),
+    };
+    const FwTensor out[] = { fw_tensor_dense (&dq, FW_DTYPE_BF16, 5, query), fw_tensor_dense (dk, FW_DTYPE_BF16, 5, keys),
+                             fw_tensor_dense (dv, FW_DTYPE_BF16, 5, keys), absent };
+    memcpy (call.in, in, sizeof in);
+    memcpy (call.out, out, sizeof out);
+    run (*path, &call);
+    for (int i = 0; i < KEYS; i++)
+      g_assert_cmpfloat (fw_bf16_to_f32 (dk[i]), ==, i % 2 == 0 ? -0.25f * large : 0.25f * large);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/attention-grad/lost-sums", test_lost_sums);
+  g_test_add_func ("/attention-grad/many-weights", test_many_weights);
   return g_test_run ();
 }
