@@ -110,7 +110,7 @@ differentiate_queries (const Few *few, const Place *place, int64_t first, int64_
   differentiate_weights (few, place, vec_load_part (logs, count), column, room);
   fetch_gradient (few, place, first, column + 3 * FETCHED);
   if (fw_present (dq.tensor))
-    multiply_side (&room->side, &room->keys_across, fw_ceil_div (few->keys, 2), &dq, query, count, few->scale);
+    multiply_side (&room->side, &room->keys_across, fw_ceil_div (few->keys, 2), &dq, query, count, vec_set (few->scale));
 }
 
 static void

@@ -18,9 +18,10 @@ typedef struct {
   FwVec scores[TOKENS];
 } Room;
 
-/* The scores of all keys become weights, in place. Returns the logs of the sums. */
+/* The scores of all keys become weights, in place, of which the largest are 1. @share: what to multiply by for a sum of 1. Returns the
+ * logs of the sums. */
 static FwVec
-weigh (const Few *few, const Place *place, FwVec *scores)
+weigh (const Few *few, const Place *place, FwVec *scores, FwVec *share)
 {
   FwVec unit = vec_set (few->scale * FW_LOG2_E), largest = vec_set (-INFINITY), sum = vec_zero ();
   for (int64_t key = 0; key < few->keys; key++) {
@@ -33,9 +34,7 @@ weigh (const Few *few, const Place *place, FwVec *scores)
     sum = sum + scores[key];
   }
   FwMask some = vec_less (vec_zero (), sum);
-  FwVec share = vec_select (some, vec_set (1.0f) / sum, vec_zero ());
-  for (int64_t key = 0; key < few->keys; key++)
-    scores[key] = scores[key] * share;
+  *share = vec_select (some, vec_set (1.0f) / sum, vec_zero ());
   return vec_select (some, vec_fma (largest, vec_set (1 / FW_LOG2_E), vec_log (sum)), vec_set (-INFINITY));
 }
 
@@ -79,14 +78,15 @@ attend (const Few *few, const Place *place, Room *room)
   load_rows (&k, 0, few->keys, &room->rows);
   for (int64_t start = 0; start < place->queries; start += QUERIES) {
     int64_t query = place->query + start, count = FW_MIN (QUERIES, place->queries - start);
+    FwVec share;
     load_rows (&q, query, count, &room->queries);
     turn (&room->queries, 0, few->chunks, &room->turned);
     fetch_forward (few, place, start, 0);
     multiply_width (&room->rows, few->keys, &room->turned, few->chunks, room->scores);
     fetch_forward (few, place, start, 1);
-    store_logs (few, place, query, count, weigh (few, place, room->scores));
+    store_logs (few, place, query, count, weigh (few, place, room->scores, &share));
     pack_side (room->scores, few->keys, &room->weights);
-    multiply_side (&room->weights, &room->values, fw_ceil_div (few->keys, 2), &o, query, count, 1);
+    multiply_side (&room->weights, &room->values, fw_ceil_div (few->keys, 2), &o, query, count, share);
   }
 }
 

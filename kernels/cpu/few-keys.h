@@ -153,11 +153,12 @@ add_tile (const uint16_t *a, const int pair_step, const int row_step, const FwBi
   }
 }
 
-/* The sixteen rows of @a times @b, times @factor, to rows [first, first + count) of @head. */
+/* The sixteen rows of @a times @b, each times a factor of its own, to rows [first, first + count) of @head. */
 static inline void
-multiply_side (const Side *a, const Across *b, int64_t pairs, const FwHead *head, int64_t first, int64_t count, float factor)
+multiply_side (const Side *a, const Across *b, int64_t pairs, const FwHead *head, int64_t first, int64_t count, FwVec factors)
 {
-  FwVec times = vec_set (factor);
+  float factor[VEC];
+  vec_store (factor, factors);
   for (int64_t chunk = 0; chunk * CHUNK < head->width; chunk++) {
     const __mmask32 mask = chunk_mask (head->width, chunk);
     for (int64_t start = 0; start < count; start += ROWS) {
@@ -169,9 +170,11 @@ multiply_side (const Side *a, const Across *b, int64_t pairs, const FwHead *head
       add_tile ((const uint16_t *) a->pair + 2 * start, 2 * VEC, 2, (const FwBits (*)[MOST_WIDTH / VEC]) &b->pair[0][2 * chunk], pairs,
                 sum);
       FW_UNROLL
-      for (int r = 0; r < ROWS; r++)
+      for (int r = 0; r < ROWS; r++) {
+        FwVec times = vec_set (factor[start + r]);
         if (start + r < count)
           _mm512_mask_storeu_epi16 (line + r * head->stride, mask, vec_pairs_along (sum[r][0] * times, sum[r][1] * times));
+      }
     }
   }
 }
