@@ -55,7 +55,7 @@ differentiate_weights (const Few *few, const Place *place, FwVec logs, int64_t c
   for (int64_t key = 0; key < few->keys; key++) {
     /* no weight is above 1, however lse was rounded; NaN stays */
     FwVec weight = vec_exp2 (vec_min (vec_zero (), vec_fma (unit, p[key], shift)));
-    bool counts = key_counts (few, place, key);
+    bool counts = fw_key_counts (&few->call->in[3], place->b1, key);
     p[key] = counts ? weight : vec_zero ();
     dp[key] = counts ? dp[key] : vec_zero ();
     vec_store_bf16 (room->weights.row[key] + column, p[key]);
@@ -159,8 +159,7 @@ static bool
 plan_gradient (Few *few, const FwKernelCall *call)
 {
   const FwTensor *q = &call->in[0], *dk = &call->out[1], *dv = &call->out[2];
-  bool shared = q->dim[1] > 1 && (dk->dim[1] == 1 || dk->stride[1] == 0);
-  return plan (few, call) && !shared && call->out[3].rank < 0 && is_bf16 (&call->in[6]) && is_bf16 (dk) && is_bf16 (dv);
+  return plan (few, call) && !fw_shares_keys (q, dk) && call->out[3].rank < 0 && is_bf16 (&call->in[6]) && is_bf16 (dk) && is_bf16 (dv);
 }
 
 size_t

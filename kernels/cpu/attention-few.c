@@ -25,7 +25,7 @@ weigh (const Few *few, const Place *place, FwVec *scores, FwVec *share)
 {
   FwVec unit = vec_set (few->scale * FW_LOG2_E), largest = vec_set (-INFINITY), sum = vec_zero ();
   for (int64_t key = 0; key < few->keys; key++) {
-    scores[key] = key_counts (few, place, key) ? (FwVec) (scores[key] * unit) : vec_set (-INFINITY);
+    scores[key] = fw_key_counts (&few->call->in[3], place->b1, key) ? (FwVec) (scores[key] * unit) : vec_set (-INFINITY);
     largest = vec_max (largest, scores[key]);
   }
   FwVec shift = vec_max (vec_set (-FLT_MAX), largest); /* finite, where all keys are masked too */

@@ -44,7 +44,7 @@ plan (Attention *attention, const FwKernelCall *call)
   *attention = (Attention) { .call = call, .kernel = fw_micro_for (q->dtype), .batches = q->dim[0], .sequences = q->dim[1],
                              .heads = q->dim[3], .queries = q->dim[2], .keys = k->dim[2], .width = q->dim[4],
                              .value_width = v->dim[4], .bias = fw_present (&call->out[3]),
-                             .shared = q->dim[1] > 1 && (dk->dim[1] == 1 || dk->stride[1] == 0),
+                             .shared = fw_shares_keys (q, dk),
                              .scale = (float) attributes->scale, .causal = attributes->causal };
   attention->block_queries = FW_MIN (attention->queries, MOST_QUERIES);
   attention->block_keys = FW_MIN (attention->keys, MOST_KEYS);
@@ -158,14 +158,6 @@ load_statistics (const Attention *attention, const Room *room, const Meeting *me
   }
 }
 
-static bool
-key_counts (const Attention *attention, const Meeting *meeting, int64_t key)
-{
-  const FwTensor *mask = &attention->call->in[3];
-  return !fw_present (mask)
-         || ((const uint8_t *) mask->data)[meeting->b1 * mask->stride[0] + (meeting->key + key) * mask->stride[1]] != 0;
-}
-
 VEC_INLINE void
 store_number (const FwMicroKernel *kernel, char *row, int64_t i, FwVec value)
 {
@@ -225,6 +217,7 @@ add_to_bias (const Attention *attention, const Room *room, const Meeting *meetin
 static void
 differentiate_block (const Attention *attention, const Room *room, const Meeting *meeting, bool first)
 {
+  const FwTensor *mask = &attention->call->in[3];
   const FwMicroKernel *kernel = attention->kernel;
   int64_t queries = meeting->queries, keys = meeting->keys, width = attention->width, value_width = attention->value_width;
   int64_t query_depth = fw_round_up (queries, kernel->step), key_depth = fw_round_up (keys, kernel->step);
@@ -236,7 +229,7 @@ differentiate_block (const Attention *attention, const Room *room, const Meeting
   fw_multiply_width (kernel, keys, queries, value_width, meeting->value_rows, room->slope_columns, room->slopes, SCORE_STRIDE);
   for (int64_t key = 0; key < keys; key++) {
     int64_t from = attention->causal ? FW_MAX (0, meeting->key + key - meeting->query) : 0;
-    differentiate_key (attention, room, meeting, key, key_counts (attention, meeting, key) ? from : queries + VEC, query_depth);
+    differentiate_key (attention, room, meeting, key, fw_key_counts (mask, meeting->b1, meeting->key + key) ? from : queries + VEC, query_depth);
   }
   if (attention->bias)
     add_to_bias (attention, room, meeting);

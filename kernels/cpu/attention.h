@@ -17,6 +17,20 @@ fw_head (const FwTensor *tensor, int64_t b1, int64_t b2, int64_t head)
   return (FwHead) { tensor, place, tensor->stride[2], tensor->dim[4] };
 }
 
+/* Whether key @key of batch @b1 counts; @mask, [B1, keys], may be absent. */
+static inline bool
+fw_key_counts (const FwTensor *mask, int64_t b1, int64_t key)
+{
+  return !fw_present (mask) || ((const uint8_t *) mask->data)[b1 * mask->stride[0] + key * mask->stride[1]] != 0;
+}
+
+/* Whether all sequences of a batch share their keys and values, and so the gradients of these. */
+static inline bool
+fw_shares_keys (const FwTensor *q, const FwTensor *dk)
+{
+  return q->dim[1] > 1 && (dk->dim[1] == 1 || dk->stride[1] == 0);
+}
+
 /* The rows of a head from @first on as lines. */
 static inline FwLines
 fw_head_lines (const FwHead *head, int64_t first)

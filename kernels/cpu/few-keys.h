@@ -222,13 +222,6 @@ lse_place (const FwTensor *lse, const Place *place)
   return place->b1 * lse->stride[0] + place->b2 * lse->stride[1] + place->head * lse->stride[2];
 }
 
-static inline bool
-key_counts (const Few *few, const Place *place, int64_t key)
-{
-  const FwTensor *mask = &few->call->in[3];
-  return !fw_present (mask) || ((const uint8_t *) mask->data)[place->b1 * mask->stride[0] + key * mask->stride[1]] != 0;
-}
-
 static inline void
 fetch (const FwTensor *tensor, const Place *place, int64_t first, int64_t count)
 {
