@@ -109,6 +109,7 @@ layer_norm_range (void *context, int64_t begin, int64_t end, int worker)
   FwCursor cursor;
   fw_rows_seek (&norm->rows, begin, &cursor);
   for (int64_t row = begin; row < end; row++) {
+    fw_rows_fetch (&norm->rows, cursor.offset, norm->rows.length);
     normalise_row (norm, &cursor, &norm->call->in[1], &norm->call->in[2], layer_statistics);
     fw_rows_next (&norm->rows, &cursor);
   }
@@ -121,6 +122,7 @@ rms_norm_range (void *context, int64_t begin, int64_t end, int worker)
   FwCursor cursor;
   fw_rows_seek (&norm->rows, begin, &cursor);
   for (int64_t row = begin; row < end; row++) {
+    fw_rows_fetch (&norm->rows, cursor.offset, norm->rows.length);
     normalise_row (norm, &cursor, &norm->call->in[1], NULL, rms_statistics);
     fw_rows_next (&norm->rows, &cursor);
   }

@@ -62,6 +62,10 @@ fw_rows_init (FwRows *rows, int count, const FwTensor *const *tensors, bool merg
 {
   const FwTensor *shape = tensors[0];
   *rows = (FwRows) { .tensors = count, .length = 1 };
+  for (int t = 0; t < count; t++) {
+    rows->data[t] = tensors[t]->data;
+    rows->size[t] = (int64_t) fw_dtype_size (tensors[t]->dtype);
+  }
   rows->rows = fw_tensor_count (shape) == 0 ? 0 : 1;
   if (rows->rows == 0)
     return;

@@ -12,6 +12,8 @@ typedef struct {
   int64_t stride[FW_MAX_WALKED][FW_MAX_RANK];
   int64_t rows;                                  /* product of dim */
   int64_t length, step[FW_MAX_WALKED];           /* elements of a row, and the distance between them */
+  const char *data[FW_MAX_WALKED];               /* where the tensors begin */
+  int64_t size[FW_MAX_WALKED];                   /* bytes of their elements */
 } FwRows;
 
 /* A place in the walk: offset[t] is the element of tensor t that its current row begins with. */
@@ -26,6 +28,19 @@ void fw_rows_init (FwRows *rows, int count, const FwTensor *const *tensors, bool
 void fw_rows_seek (const FwRows *rows, int64_t row, FwCursor *cursor);
 /* The offsets of rows [first, first + count) of one of the tensors. */
 void fw_rows_offsets (const FwRows *rows, int tensor, int64_t first, int64_t count, int64_t *offset);
+
+/* Asks for @count elements of a row to come, in every tensor that moves from row to row: what the processor fetches ahead by
+ * itself ends with each page. @offset is where the present row begins in each tensor. */
+static inline void
+fw_rows_fetch (const FwRows *rows, const int64_t *offset, int64_t count)
+{
+  enum { ROWS_AHEAD = 4 };
+  for (int t = 0; rows->rank > 0 && t < rows->tensors; t++) {
+    int64_t stride = rows->stride[t][rows->rank - 1];
+    if (stride != 0)
+      fw_fetch_bytes (rows->data[t] + (offset[t] + ROWS_AHEAD * stride) * rows->size[t], count * rows->size[t]);
+  }
+}
 
 /* To the next row; past the last one the cursor wraps to the first. */
 static inline void

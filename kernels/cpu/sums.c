@@ -93,6 +93,7 @@ run_tasks (void *context, int64_t begin, int64_t end, int worker)
         int64_t offset[FW_MAX_WALKED];
         for (int t = 0; t < sums->kept.tensors; t++)
           offset[t] = kept.offset[t] + reduced.offset[t];
+        fw_rows_fetch (&sums->reduced, offset, count);
         add_row (sums, offset, count, sum, space_of (sums, task, FW_MAX_SUMS));
         fw_rows_next (&sums->reduced, &reduced);
       }
