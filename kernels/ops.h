@@ -70,7 +70,8 @@ typedef struct { FwReduceFunction function; uint32_t axes; /* bit i: axis i is r
 /* --- matrix products -------------------------------------------------------------------------------------------- */
 
 /* linear: x[..., K], w[N, K], bias[N] (opt), h[..., N] (opt), gate[..., N] (opt, broadcast by stride 0)
- *   -> y[..., N], pre[..., N] (may be NULL).   p = x w^T + bias;  pre = p;  y = fn(p), or h + gate*fn(p), or h + fn(p).
+ *   -> y[..., N], saved[..., N] (may be NULL).   p = x w^T + bias;  y = [h +] [gate *] fn(p);  saved, which gradients need, is
+ * fn'(p), or p itself where fn is the identity.
  * With @transposed, w is [K, N] and p = x w + bias. Rows may be strided; the last axis of every operand has stride 1.
  * y may alias h. */
 typedef struct { FwFunction function; bool transposed; } FwLinearAttributes;

@@ -16,7 +16,7 @@ fw_infer_linear (FwGraph *graph, FwNode *node)
     return FALSE;
   x.dim[x.rank - 1] = n;
   if ((h != NULL && (h->rank != x.rank || !fw_broadcasts_to (h, &x) || !fw_broadcasts_to (&x, h)))
-      || (gate != NULL && (h == NULL || !fw_broadcasts_to (gate, &x))))
+      || (gate != NULL && !fw_broadcasts_to (gate, &x)))
     return FALSE;
   FwDtype dtype = h != NULL ? h->dtype : fw_graph_compute (graph);
   return fw_out (graph, node, 0, dtype, x.rank, x.dim) != NULL
@@ -58,7 +58,7 @@ fw_flops_linear_grad_weight (const FwGraph *graph, const FwNode *node)
   return 2 * rows (x) * x->dim[x->rank - 1] * dy->dim[dy->rank - 1];
 }
 
-/* y = [h + gate *] fn(p), p = x w^T + bias. A fused gate is differentiated only with fn the identity, where "pre" is what
+/* y = [h +] [gate *] fn(p), p = x w^T + bias. A fused gate is differentiated only with fn the identity, where "saved" is what
  * the gate multiplies; fusion keeps to that. */
 void
 fw_grad_linear (FwGradient *gradient, const FwNode *node)
@@ -66,23 +66,21 @@ fw_grad_linear (FwGradient *gradient, const FwNode *node)
   FwGraph *graph = fw_gradient_graph (gradient);
   const FwLinearAttributes *attributes = node->attributes;
   FwVal x = fw_gradient_in (gradient, node, 0), w = fw_gradient_in (gradient, node, 1);
-  FwVal gate = fw_gradient_in (gradient, node, 4), pre = fw_gradient_out (gradient, node, 1);
+  FwVal gate = fw_gradient_in (gradient, node, 4), saved = fw_gradient_out (gradient, node, 1);
   FwVal dy = fw_gradient_arrived (gradient, node, 0);
   fw_gradient_add (gradient, node, 3, dy);
   if (gate.id != 0) {
-    FwVal da = fw_record (graph, FW_OP (GATE_RESIDUAL_GRAD), NULL, (FwVal[]) { gate, pre, dy }, 3);
+    FwVal da = fw_record (graph, FW_OP (GATE_RESIDUAL_GRAD), NULL, (FwVal[]) { gate, saved, dy }, 3);
     const FwTensor *shape = fw_layout (graph, gate);
     if (fw_gradient_wanted (gradient, node, 4))
       fw_gradient_add (gradient, node, 4, fw_reshape (graph, fw_sibling (graph, da, 1), shape->rank, shape->dim));
     dy = da;
   }
-  FwDtype dtype = fw_layout (graph, pre)->dtype; /* products of the backward pass run as the forward one did */
+  FwDtype dtype = fw_layout (graph, saved)->dtype; /* products of the backward pass run as the forward one did */
   if (fw_layout (graph, dy)->dtype != dtype)
     dy = fw_cast (graph, dy, dtype);
-  if (attributes->function != FW_FN_IDENTITY) {
-    FwUnaryAttributes unary = { .function = attributes->function };
-    dy = fw_record (graph, FW_OP (UNARY_GRAD), &unary, (FwVal[]) { pre, dy }, 2);
-  }
+  if (attributes->function != FW_FN_IDENTITY)
+    dy = fw_mul (graph, dy, saved);
   dy = fw_dense_rows (graph, dy);
   if (fw_gradient_wanted (gradient, node, 0)) {
     FwLinearAttributes back = { .transposed = !attributes->transposed };

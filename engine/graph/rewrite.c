@@ -155,7 +155,24 @@ fuse_enlargement (Rewriter *rewriter, FwNode *node)
   return TRUE;
 }
 
-/* h + gate * linear -> linear with h and gate; h + linear likewise. Other readers of the product get it as "pre". */
+/* linear * factor -> linear with the factor as its gate */
+static gboolean
+fuse_factor (Rewriter *rewriter, FwNode *node)
+{
+  if (!is_binary (node, FW_BINARY_MUL))
+    return FALSE;
+  gint32 factor = node->in[1];
+  FwNode *linear = only_feeder (rewriter, node->in[0], FW_OP (LINEAR));
+  const FwTensor *product = &fw_graph_value (rewriter->graph, node->out[0])->layout;
+  if (linear == NULL || linear->in[3] != 0 || linear->in[4] != 0 || rewriter->uses[linear->out[1]] > 0
+      || !same_dims (fw_in (rewriter->graph, node, 0), product) || !same_dims (fw_in (rewriter->graph, node, 1), product))
+    return FALSE;
+  replace (rewriter, node, linear, linear->attributes);
+  node->in[4] = factor;
+  return TRUE;
+}
+
+/* h + gate * linear -> linear with h and gate; h + linear likewise. Other readers of the product get it as "saved". */
 static gboolean
 fuse_residual (Rewriter *rewriter, FwNode *node)
 {
@@ -165,7 +182,7 @@ fuse_residual (Rewriter *rewriter, FwNode *node)
   gint32 h = node->in[0], gate = gated ? node->in[1] : 0, product = node->in[gated ? 2 : 1];
   const FwValue *value = fw_graph_value (rewriter->graph, product);
   FwNode *linear = value->producer;
-  if (linear == NULL || linear->op != FW_OP (LINEAR) || linear->out[0] != product || linear->in[3] != 0 || value->kept
+  if (linear == NULL || linear->op != FW_OP (LINEAR) || linear->out[0] != product || linear->in[3] != 0 || linear->in[4] != 0 || value->kept
       || h == product || gate == product)
     return FALSE;
   const FwLinearAttributes *attributes = linear->attributes;
@@ -181,14 +198,14 @@ fuse_residual (Rewriter *rewriter, FwNode *node)
       if (between->in[i] == product)
         return FALSE;
   }
-  gint32 old_pre = linear->out[1];
+  gint32 old_saved = linear->out[1];
   replace (rewriter, node, linear, linear->attributes);
   node->in[3] = h;
   node->in[4] = gate;
   if (attributes->function == FW_FN_IDENTITY) {
     node->out[1] = product;
     fw_graph_value (rewriter->graph, product)->producer = node;
-    fw_graph_value (rewriter->graph, old_pre)->producer = NULL;
+    fw_graph_value (rewriter->graph, old_saved)->producer = NULL;
     rewriter->uses[product]--;
   }
   return TRUE;
@@ -240,6 +257,6 @@ fw_rewrite_forward (FwGraph *graph)
 void
 fw_rewrite_final (FwGraph *graph)
 {
-  apply (graph, (const Pattern[]) { fuse_residual, fuse_conversion, NULL });
+  apply (graph, (const Pattern[]) { fuse_factor, fuse_residual, fuse_conversion, NULL });
   fw_place_parts (graph);
 }

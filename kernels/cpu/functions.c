@@ -16,17 +16,25 @@ map_value (Value function, const float *x, float *y, int64_t count, float a, flo
     vec_store_part (y + i, function (vec_load_part (x + i, count - i), va, vb), count - i);
 }
 
+/* What value and slope have in common is computed once where both are wanted. */
 static FW_ALWAYS_INLINE void
-map_sum (Value function, const float *x, const float *bias, uint16_t *sum, uint16_t *y, int64_t count)
+map_sum_lanes (Value function, Value derivative, FwVec x, uint16_t *slope, uint16_t *y, int64_t i, int64_t left)
+{
+  FwVec value = function (x, vec_zero (), vec_zero ());
+  if (slope != NULL)
+    row_store_any (true, slope, i, left, derivative (x, vec_zero (), vec_zero ()));
+  row_store_any (true, y, i, left, value);
+}
+
+static FW_ALWAYS_INLINE void
+map_sum (Value function, Value derivative, const float *x, const float *bias, uint16_t *slope, uint16_t *y, int64_t count)
 {
   for (int64_t i = 0; i < count; i += VEC) {
     int64_t left = FW_MIN (VEC, count - i);
-    FwVec value = row_load_any (false, x, i, left);
+    FwVec sum = row_load_any (false, x, i, left);
     if (bias != NULL)
-      value = value + row_load_any (false, bias, i, left);
-    if (sum != NULL)
-      row_store_any (true, sum, i, left, value);
-    row_store_any (true, y, i, left, function (value, vec_zero (), vec_zero ()));
+      sum = sum + row_load_any (false, bias, i, left);
+    map_sum_lanes (function, derivative, sum, slope, y, i, left);
   }
 }
 
@@ -45,8 +53,8 @@ map_slope (Value slope, const bool bf16, const void *x, const void *dy, void *dx
   VEC_INLINE FwVec name##_slope (FwVec x, FwVec a, FwVec b) { return SLOPE; } \
   static void apply_##name (const float *x, float *y, int64_t count, float a, float b) \
   { map_value (name##_value, x, y, count, a, b); } \
-  static void apply_to_sum_##name (const float *x, const float *bias, uint16_t *sum, uint16_t *y, int64_t count) \
-  { map_sum (name##_value, x, bias, sum, y, count); } \
+  static void apply_to_sum_##name (const float *x, const float *bias, uint16_t *slope, uint16_t *y, int64_t count) \
+  { map_sum (name##_value, name##_slope, x, bias, slope, y, count); } \
   static void derive_##name (const float *x, const float *dy, float *dx, int64_t count, float a, float b) \
   { map_slope (name##_slope, false, x, dy, dx, count, a, b); } \
   static void derive_bf16_##name (const uint16_t *x, const uint16_t *dy, uint16_t *dx, int64_t count, float a, float b) \
@@ -60,19 +68,19 @@ sign (FwVec x)
   return vec_select (vec_less (vec_zero (), x), C (1.0f), vec_select (vec_less (x, vec_zero ()), C (-1.0f), vec_zero ()));
 }
 
-/* 0.5x(1+tanh(u)) is x sigmoid(2u), with 2u = x(p + q x^2); as powers of two, 2u is log2(e) times as large. */
-static const float gelu_p = 1.5957691216f, gelu_q = 0.0713548163f, gelu_p_of_two = 2.302208198f, gelu_q_of_two = 0.1029432396f;
+/* 0.5x(1+tanh(u)) is x sigmoid(2u), with 2u = x(p + q x^2); as powers of two, -2u is -log2(e) times as large. */
+static const float gelu_p = 1.5957691216f, gelu_q = 0.0713548163f, gelu_p_of_two = -2.302208198f, gelu_q_of_two = -0.1029432396f;
 
 VEC_INLINE FwVec
 gelu_tanh (FwVec x)
 {
-  return x * vec_sigmoid_of_two (x * vec_fma (C (gelu_q_of_two), x * x, C (gelu_p_of_two)));
+  return x * vec_falling_sigmoid_of_two (x * vec_fma (C (gelu_q_of_two), x * x, C (gelu_p_of_two)));
 }
 
 VEC_INLINE FwVec
 gelu_tanh_slope_of (FwVec x)
 {
-  FwVec square = x * x, s = vec_sigmoid_of_two (x * vec_fma (C (gelu_q_of_two), square, C (gelu_p_of_two)));
+  FwVec square = x * x, s = vec_falling_sigmoid_of_two (x * vec_fma (C (gelu_q_of_two), square, C (gelu_p_of_two)));
   return vec_fma (x * s * (C (1.0f) - s), vec_fma (C (3.0f * gelu_q), square, C (gelu_p)), s);
 }
 

@@ -285,6 +285,7 @@ end_at (const FwGemm *gemm, int64_t row, int64_t column)
     .bias = all->bias ? all->bias + column : NULL,
     .y = all->h ? (void *) ((float *) all->y + y) : (void *) ((uint16_t *) all->y + y), .y_stride = all->y_stride,
     .h = all->h ? all->h + row * all->h_stride + column : NULL, .h_stride = all->h_stride,
+    .factor = all->factor ? all->factor + row * all->factor_stride + column : NULL, .factor_stride = all->factor_stride,
   };
 }
 

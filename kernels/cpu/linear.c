@@ -8,7 +8,7 @@
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/run.h"
 
-enum { Y, X, H, GATE, PRE, LINEAR_TENSORS }; /* the tensors walked */
+enum { Y, X, H, GATE, SAVED, LINEAR_TENSORS }; /* the tensors walked */
 
 typedef struct {
   FwRows rows;
@@ -94,15 +94,15 @@ run_at (const FwTensor *tensor, int64_t place)
   return (Run) { tensor->data, place, tensor->dtype == FW_DTYPE_BF16 };
 }
 
-/* pre = c + bias; y = h + gate * pre; anything but c and y may be absent. Lanes [0, left) from element @i on. */
+/* sum = c + bias; y = h + gate * sum; anything but c and y may be absent. Lanes [0, left) from element @i on. */
 static FW_ALWAYS_INLINE void
-finish_lanes (const float *c, const float *bias, const float *gate, Run h, Run pre, Run y, int64_t i, int64_t left)
+finish_lanes (const float *c, const float *bias, const float *gate, Run h, Run sum, Run y, int64_t i, int64_t left)
 {
   FwVec value = row_load_any (false, c, i, left);
   if (bias != NULL)
     value = value + row_load_any (false, bias, i, left);
-  if (pre.data != NULL)
-    row_store_any (pre.bf16, pre.data, pre.place + i, left, value);
+  if (sum.data != NULL)
+    row_store_any (sum.bf16, sum.data, sum.place + i, left, value);
   if (gate != NULL)
     value = value * row_load_any (false, gate, i, left);
   if (h.data != NULL)
@@ -111,25 +111,25 @@ finish_lanes (const float *c, const float *bias, const float *gate, Run h, Run p
 }
 
 static FW_ALWAYS_INLINE void
-finish_run (const float *c, const float *bias, const float *gate, Run h, Run pre, Run y, int64_t count)
+finish_run (const float *c, const float *bias, const float *gate, Run h, Run sum, Run y, int64_t count)
 {
   int64_t i = 0;
   for (; i + VEC <= count; i += VEC)
-    finish_lanes (c, bias, gate, h, pre, y, i, VEC);
+    finish_lanes (c, bias, gate, h, sum, y, i, VEC);
   if (i < count)
-    finish_lanes (c, bias, gate, h, pre, y, i, count - i);
+    finish_lanes (c, bias, gate, h, sum, y, i, count - i);
 }
 
-/* The same; the commonest loops are compiled apart: without h, gate and pre, and, in f32 onto a residual, with all of them. */
+/* The same; the commonest loops are compiled apart: without h, gate and sum, and, in f32 onto a residual, with all of them. */
 static void
-finish_any_run (const float *c, const float *bias, const float *gate, Run h, Run pre, Run y, int64_t count)
+finish_any_run (const float *c, const float *bias, const float *gate, Run h, Run sum, Run y, int64_t count)
 {
   const Run none = { NULL, 0, false };
   Run floats = { y.data, y.place, false }, halves = { y.data, y.place, true };
-  if (bias != NULL && gate != NULL && h.data != NULL && !h.bf16 && pre.data != NULL && pre.bf16 && !y.bf16)
-    finish_run (c, bias, gate, (Run) { h.data, h.place, false }, (Run) { pre.data, pre.place, true }, floats, count);
-  else if (gate != NULL || h.data != NULL || pre.data != NULL)
-    finish_run (c, bias, gate, h, pre, y, count);
+  if (bias != NULL && gate != NULL && h.data != NULL && !h.bf16 && sum.data != NULL && sum.bf16 && !y.bf16)
+    finish_run (c, bias, gate, (Run) { h.data, h.place, false }, (Run) { sum.data, sum.place, true }, floats, count);
+  else if (gate != NULL || h.data != NULL || sum.data != NULL)
+    finish_run (c, bias, gate, h, sum, y, count);
   else if (bias != NULL && y.bf16)
     finish_run (c, bias, NULL, none, none, halves, count);
   else if (bias != NULL)
@@ -140,29 +140,42 @@ finish_any_run (const float *c, const float *bias, const float *gate, Run h, Run
     finish_run (c, NULL, NULL, none, none, floats, count);
 }
 
+/* The slopes of a function at @x to @count elements of @to from @place on. */
+static void
+store_slopes (const FwFunctionKernel *function, const float *x, int64_t count, const FwTensor *to, int64_t place)
+{
+  float slopes[FW_RUN];
+  for (int64_t i = 0; i < FW_RUN; i += VEC)
+    vec_store (slopes + i, vec_set (1));
+  function->derive (x, slopes, slopes, count, 0, 0);
+  fw_run_store (to, place, count, slopes);
+}
+
 /* What becomes of @count finished elements of a row, of which the first is in @column. */
 static void
 finish_elements (const FwKernelCall *call, const Linear *linear, const FwCursor *cursor, int64_t column, int64_t count, float *c)
 {
-  const FwTensor *bias = &call->in[2], *h = &call->in[3], *gate = &call->in[4], *y = &call->out[0], *pre = &call->out[1];
+  const FwTensor *bias = &call->in[2], *h = &call->in[3], *gate = &call->in[4], *y = &call->out[0], *saved = &call->out[1];
   const int64_t *step = linear->rows.step, *place = cursor->offset;
   float biases[FW_RUN], gates[FW_RUN], others[FW_RUN];
   const float *b = fw_present (bias) ? fw_run_load (bias, column * bias->stride[0], bias->stride[0], count, biases) : NULL;
   const float *g = fw_present (gate) ? fw_run_load (gate, place[GATE] + column * step[GATE], step[GATE], count, gates) : NULL;
   const Run none = { NULL, 0, false }, own = { c, 0, false };
-  Run added = none, kept = run_at (pre, place[PRE] + column);
+  Run added = none, kept = run_at (saved, place[SAVED] + column);
   if (fw_present (h) && step[H] == 1)
     added = run_at (h, place[H] + column);
   else if (fw_present (h))
     added.data = (void *) fw_run_load (h, place[H] + column * step[H], step[H], count, others);
   if (linear->function->apply && g == NULL && added.data == NULL && y->dtype == FW_DTYPE_BF16
       && (kept.data == NULL || kept.bf16)) {
-    uint16_t *sum = kept.data ? (uint16_t *) kept.data + kept.place : NULL;
-    linear->function->apply_to_sum (c, b, sum, (uint16_t *) y->data + place[Y] + column, count);
+    uint16_t *slope = kept.data ? (uint16_t *) kept.data + kept.place : NULL;
+    linear->function->apply_to_sum (c, b, slope, (uint16_t *) y->data + place[Y] + column, count);
     return;
   }
   if (linear->function->apply) {
-    finish_any_run (c, b, NULL, none, kept, own, count);
+    finish_any_run (c, b, NULL, none, none, own, count);
+    if (kept.data != NULL)
+      store_slopes (linear->function, c, count, saved, kept.place);
     linear->function->apply (c, c, count, 0, 0);
     b = NULL;
     kept = none;
@@ -205,20 +218,22 @@ readable_in_place (const FwGemm *gemm, const FwRows *rows)
   return fw_micro_reads (gemm->kernel, x->dtype, gemm->depth, bytes) ? bytes : 0;
 }
 
-/* Lets microkernels store y themselves where they can: whole panels, without a function, a gate or pre, as bf16 or in f32 onto a
- * residual. Gates and pre would have to come from and go to memory a few lines of a row at a time, which is slower than
- * finishing whole rows. */
+/* Lets microkernels store y themselves where they can: whole panels, without a function and anything saved, as bf16, by a gate of
+ * bf16 or not, or in f32 onto a residual. A gate besides a residual and what is saved would have to come from and go to memory a
+ * few lines of a row at a time, which is slower than finishing whole rows. */
 static void
 plan_end (FwGemm *gemm, const Linear *linear)
 {
   const FwTensor *bias = &gemm->call->in[2], *h = &gemm->call->in[3], *gate = &gemm->call->in[4];
-  const FwTensor *y = &gemm->call->out[0], *pre = &gemm->call->out[1];
+  const FwTensor *y = &gemm->call->out[0], *saved = &gemm->call->out[1];
   const FwRows *rows = &linear->rows;
-  FwMicroEnd end = { .bias = fw_present (bias) ? bias->data : NULL, .y = y->data, .h = fw_present (h) ? h->data : NULL };
-  if (gemm->kernel->run_to_end == NULL || linear->function->apply || fw_present (gate) || fw_present (pre)
+  FwMicroEnd end = { .bias = fw_present (bias) ? bias->data : NULL, .y = y->data, .h = fw_present (h) ? h->data : NULL,
+                     .factor = fw_present (gate) ? gate->data : NULL };
+  if (gemm->kernel->run_to_end == NULL || linear->function->apply || fw_present (saved) || (end.h && end.factor)
       || gemm->columns % gemm->kernel->columns != 0 || y->dtype != (end.h ? FW_DTYPE_F32 : FW_DTYPE_BF16)
       || !even_rows (rows, Y, &end.y_stride) || (end.bias && (bias->dtype != FW_DTYPE_F32 || bias->stride[0] != 1))
-      || (end.h && (h->dtype != FW_DTYPE_F32 || rows->step[H] != 1 || !even_rows (rows, H, &end.h_stride))))
+      || (end.h && (h->dtype != FW_DTYPE_F32 || rows->step[H] != 1 || !even_rows (rows, H, &end.h_stride)))
+      || (end.factor && (gate->dtype != FW_DTYPE_BF16 || rows->step[GATE] != 1 || !even_rows (rows, GATE, &end.factor_stride))))
     return;
   gemm->end = end;
 }

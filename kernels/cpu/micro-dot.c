@@ -185,6 +185,36 @@ multiply_to_end (const int rows, int64_t depth, const char *a, int64_t row_bytes
   }
 }
 
+/* The factors arrive, and the lines of y are made ready to be written, while the products are computed. */
+static FW_ALWAYS_INLINE void
+fetch_factors (const int rows, const FwMicroEnd *end)
+{
+  FW_UNROLL
+  for (int r = 0; r < rows; r++) {
+    __builtin_prefetch (end->factor + r * end->factor_stride);
+    __builtin_prefetch ((uint16_t *) end->y + r * end->y_stride, 1);
+  }
+}
+
+static FW_ALWAYS_INLINE void
+multiply_by_factor (const int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride,
+                    const FwMicroEnd *end)
+{
+  FwVec sum[ROWS][VECTORS], bias[VECTORS];
+  fetch_factors (rows, end);
+  load_sums (rows, VECTORS, c, c_stride, c != NULL, sum);
+  add_products (rows, VECTORS, &(FwMicroPart) { 0, depth }, 1, a, row_bytes, 4, b, sum);
+  load_bias (end->bias, bias);
+  uint16_t *y = end->y;
+  FW_UNROLL
+  for (int r = 0; r < rows; r++) {
+    FW_UNROLL
+    for (int v = 0; v < VECTORS; v++)
+      vec_store_bf16 (y + r * end->y_stride + v * VEC,
+                      vec_load_bf16 (end->factor + r * end->factor_stride + v * VEC) * (sum[r][v] + bias[v]));
+  }
+}
+
 /* The residual arrives, and the lines of y are made ready to be written, while the products are computed. */
 static FW_ALWAYS_INLINE void
 fetch_residual (const int rows, const FwMicroEnd *end)
@@ -239,7 +269,10 @@ multiply_onto (const int rows, int64_t depth, const char *a, int64_t row_bytes, 
   { multiply_to_end (count, depth, a, row_bytes, b, c, c_stride, end); } \
   static void onto_##count (int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride, \
                             const FwMicroEnd *end) \
-  { multiply_onto (count, depth, a, row_bytes, b, c, c_stride, end); }
+  { multiply_onto (count, depth, a, row_bytes, b, c, c_stride, end); } \
+  static void by_factor_##count (int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride, \
+                                 const FwMicroEnd *end) \
+  { multiply_by_factor (count, depth, a, row_bytes, b, c, c_stride, end); }
 EACH_ROW_COUNT (DEFINE_TILES)
 
 #define TILE_ROW(count) { tile_##count##_1, tile_##count##_2 },
@@ -263,8 +296,8 @@ static void (*const tiles_packing[ROWS][3]) (int64_t, const FwMicroLines *, char
   EACH_ROW_COUNT (PACKING_ROW)
 };
 
-#define ENDS_ROW(count) { to_end_##count, onto_##count },
-static void (*const tiles_to_end[ROWS][2]) (int64_t, const char *, int64_t, const char *, const float *, int64_t,
+#define ENDS_ROW(count) { to_end_##count, onto_##count, by_factor_##count },
+static void (*const tiles_to_end[ROWS][3]) (int64_t, const char *, int64_t, const char *, const float *, int64_t,
                                             const FwMicroEnd *) = {
   EACH_ROW_COUNT (ENDS_ROW)
 };
@@ -300,7 +333,7 @@ static void
 run_to_end (int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride,
             const FwMicroEnd *end)
 {
-  tiles_to_end[rows - 1][end->h != NULL] (depth, a, row_bytes, b, c, c_stride, end);
+  tiles_to_end[rows - 1][end->h ? 1 : end->factor ? 2 : 0] (depth, a, row_bytes, b, c, c_stride, end);
 }
 
 const FwMicroKernel fw_micro_bf16 = {

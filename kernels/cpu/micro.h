@@ -11,14 +11,16 @@
 /* Some of a row's depth: @depth numbers, @offset bytes from where the row begins. */
 typedef struct { int64_t offset, depth; } FwMicroPart;
 
-/* What becomes of a tile of C that is not wanted itself: y = C + bias rounded to bf16, or with h y = h + C + bias in f32. Pointers
- * are to the tile's first row and column, strides are numbers between rows. */
+/* What becomes of a tile of C that is not wanted itself: y = C + bias rounded to bf16, with a factor y = factor (C + bias), or with h
+ * y = h + C + bias in f32. Pointers are to the tile's first row and column, strides are numbers between rows. */
 typedef struct {
   const float *bias;  /* NULL for none */
   void *y;
   int64_t y_stride;
   const float *h;     /* NULL for none; may be y */
   int64_t h_stride;
+  const uint16_t *factor; /* bf16; NULL for none, and where h is there */
+  int64_t factor_stride;
 } FwMicroEnd;
 
 /* Where the numbers of a block of A and of a panel of B lie before they are packed: lines of bf16 across the depth, for each

@@ -34,11 +34,10 @@ vec_exp (FwVec x)
   return vec_scale (p + vec_set (1.0f), n);
 }
 
-/* 2^x, with the rounding of x alone between it and the power. */
+/* 2^x for x in [-150, 129], with the rounding of x alone between it and the power. */
 VEC_INLINE FwVec
-vec_exp2 (FwVec x)
+vec_exp2_within (FwVec x)
 {
-  x = vec_min (vec_set (129.0f), vec_max (vec_set (-150.0f), x));
   FwVec n = vec_round (x), r = x - n;
   FwVec p = vec_fma (vec_set (0.0001546144777f), r, vec_set (0.001339086681f));
   p = vec_fma (p, r, vec_set (0.009618056938f));
@@ -46,6 +45,12 @@ vec_exp2 (FwVec x)
   p = vec_fma (p, r, vec_set (0.2402265072f));
   p = vec_fma (p, r, vec_set (0.6931471825f));
   return vec_scale (vec_fma (p, r, vec_set (1.0f)), n);
+}
+
+VEC_INLINE FwVec
+vec_exp2 (FwVec x)
+{
+  return vec_exp2_within (vec_min (vec_set (129.0f), vec_max (vec_set (-150.0f), x)));
 }
 
 VEC_INLINE FwVec
@@ -93,11 +98,11 @@ vec_sigmoid (FwVec x)
   return vec_inverse (vec_set (1.0f) + vec_exp (-vec_max (vec_set (-87.0f), x)));
 }
 
-/* 1 / (1 + 2^-x), likewise. */
+/* 1 / (1 + 2^x), likewise. */
 VEC_INLINE FwVec
-vec_sigmoid_of_two (FwVec x)
+vec_falling_sigmoid_of_two (FwVec x)
 {
-  return vec_inverse (vec_set (1.0f) + vec_exp2 (-vec_max (vec_set (-125.0f), x)));
+  return vec_inverse (vec_set (1.0f) + vec_exp2_within (vec_min (vec_set (125.0f), vec_max (vec_set (-150.0f), x))));
 }
 
 VEC_INLINE FwVec

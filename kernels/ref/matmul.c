@@ -21,7 +21,7 @@ linear_scratch (const FwKernelCall *call)
 
 /* The operands of one row of a linear layer's output. */
 typedef struct {
-  WalkRow h, gate, y, pre;
+  WalkRow h, gate, y, saved;
 } LinearRow;
 
 static void
@@ -58,7 +58,7 @@ run_linear (const FwKernelCall *call)
         if (rows[r].h.data != NULL)
           value += walk_get (&rows[r].h, n);
         walk_put (&rows[r].y, n, value);
-        walk_put (&rows[r].pre, n, p);
+        walk_put (&rows[r].saved, n, attributes->function == FW_FN_IDENTITY ? p : fw_ref_derivative (attributes->function, p, 0, 0));
       }
     }
   }
