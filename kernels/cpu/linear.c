@@ -81,37 +81,24 @@ linear_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, 
     fw_pack_columns (gemm->kernel, to, panel_depth, &lines, start, count, depth, padded);
 }
 
-/* Elements of a row from a place on; data is NULL for none. */
-typedef struct {
-  void *data;
-  int64_t place;
-  bool bf16;
-} Run;
-
-static Run
-run_at (const FwTensor *tensor, int64_t place)
-{
-  return (Run) { tensor->data, place, tensor->dtype == FW_DTYPE_BF16 };
-}
-
 /* sum = c + bias; y = h + gate * sum; anything but c and y may be absent. Lanes [0, left) from element @i on. */
 static FW_ALWAYS_INLINE void
-finish_lanes (const float *c, const float *bias, const float *gate, Run h, Run sum, Run y, int64_t i, int64_t left)
+finish_lanes (const float *c, const float *bias, const float *gate, FwRun h, FwRun sum, FwRun y, int64_t i, int64_t left)
 {
   FwVec value = row_load_any (false, c, i, left);
   if (bias != NULL)
     value = value + row_load_any (false, bias, i, left);
   if (sum.data != NULL)
-    row_store_any (sum.bf16, sum.data, sum.place + i, left, value);
+    row_store_run (sum, i, left, value);
   if (gate != NULL)
     value = value * row_load_any (false, gate, i, left);
   if (h.data != NULL)
-    value = value + row_load_any (h.bf16, h.data, h.place + i, left);
-  row_store_any (y.bf16, y.data, y.place + i, left, value);
+    value = value + row_load_run (h, i, left);
+  row_store_run (y, i, left, value);
 }
 
 static FW_ALWAYS_INLINE void
-finish_run (const float *c, const float *bias, const float *gate, Run h, Run sum, Run y, int64_t count)
+finish_run (const float *c, const float *bias, const float *gate, FwRun h, FwRun sum, FwRun y, int64_t count)
 {
   int64_t i = 0;
   for (; i + VEC <= count; i += VEC)
@@ -122,12 +109,12 @@ finish_run (const float *c, const float *bias, const float *gate, Run h, Run sum
 
 /* The same; the commonest loops are compiled apart: without h, gate and sum, and, in f32 onto a residual, with all of them. */
 static void
-finish_any_run (const float *c, const float *bias, const float *gate, Run h, Run sum, Run y, int64_t count)
+finish_any_run (const float *c, const float *bias, const float *gate, FwRun h, FwRun sum, FwRun y, int64_t count)
 {
-  const Run none = { NULL, 0, false };
-  Run floats = { y.data, y.place, false }, halves = { y.data, y.place, true };
+  const FwRun none = { NULL, 0, false };
+  FwRun floats = { y.data, y.place, false }, halves = { y.data, y.place, true };
   if (bias != NULL && gate != NULL && h.data != NULL && !h.bf16 && sum.data != NULL && sum.bf16 && !y.bf16)
-    finish_run (c, bias, gate, (Run) { h.data, h.place, false }, (Run) { sum.data, sum.place, true }, floats, count);
+    finish_run (c, bias, gate, (FwRun) { h.data, h.place, false }, (FwRun) { sum.data, sum.place, true }, floats, count);
   else if (gate != NULL || h.data != NULL || sum.data != NULL)
     finish_run (c, bias, gate, h, sum, y, count);
   else if (bias != NULL && y.bf16)
@@ -160,10 +147,10 @@ finish_elements (const FwKernelCall *call, const Linear *linear, const FwCursor 
   float biases[FW_RUN], gates[FW_RUN], others[FW_RUN];
   const float *b = fw_present (bias) ? fw_run_load (bias, column * bias->stride[0], bias->stride[0], count, biases) : NULL;
   const float *g = fw_present (gate) ? fw_run_load (gate, place[GATE] + column * step[GATE], step[GATE], count, gates) : NULL;
-  const Run none = { NULL, 0, false }, own = { c, 0, false };
-  Run added = none, kept = run_at (saved, place[SAVED] + column);
+  const FwRun none = { NULL, 0, false }, own = { c, 0, false };
+  FwRun added = none, kept = fw_run_of (saved, place[SAVED] + column);
   if (fw_present (h) && step[H] == 1)
-    added = run_at (h, place[H] + column);
+    added = fw_run_of (h, place[H] + column);
   else if (fw_present (h))
     added.data = (void *) fw_run_load (h, place[H] + column * step[H], step[H], count, others);
   if (linear->function->apply && g == NULL && added.data == NULL && y->dtype == FW_DTYPE_BF16
@@ -180,7 +167,7 @@ finish_elements (const FwKernelCall *call, const Linear *linear, const FwCursor 
     b = NULL;
     kept = none;
   }
-  finish_any_run (c, b, g, added, kept, run_at (y, place[Y] + column), count);
+  finish_any_run (c, b, g, added, kept, fw_run_of (y, place[Y] + column), count);
 }
 
 static void

@@ -11,13 +11,12 @@
 enum { GRADIENT, INPUT, SCALE, RESULT, SCALE_GRADIENT, SHIFT_GRADIENT, TENSORS }; /* the tensors walked */
 enum { PRODUCT_SUM, PLAIN_SUM };
 
-/* The rows that a row's gradient is made of: the first two are floats of the whole row, the tensors are read in runs. */
+/* What a row's gradient is made of: the row as floats, and two tensors that are read in runs. */
 typedef struct {
   const float *x;
-  float *n, *g;                  /* room: the normalised row and the gradient that reaches it */
-  const FwTensor *dy, *factor;   /* factor is NULL if rows are not multiplied */
-  int64_t dy_place, dy_step, factor_place, factor_step;
-  float more;                    /* what is added to the factor */
+  const FwTensor *dy, *weight;   /* weight is NULL if rows are not multiplied */
+  int64_t dy_place, dy_step, weight_place, weight_step;
+  float more;                    /* what is added to the weight */
 } Row;
 
 /* A whole row as floats: where it lies, or converted in @buffer. */
@@ -35,55 +34,122 @@ load_row (const FwTensor *tensor, int64_t offset, int64_t step, int64_t count, f
   return buffer;
 }
 
-/* n = x factor + shift; g = dy (weights + more), or dy where there are none. dy n and dy are added to @sum, g and g n to
- * @total. */
-VEC_INLINE void
-weigh_run (const float *x, const float *dy, const float *weights, FwVec more, FwVec factor, FwVec shift, int64_t count,
-           float *n, float *g, float *const *sum, FwVec *total)
+/* A run of a row: x, dy and, or NULL, the weights. */
+typedef struct {
+  const float *x;
+  FwRun dy;
+  const float *weights;
+} Run;
+
+static Run
+run_of_row (const Row *row, int64_t start, int64_t count, float *gradients, float *weights)
 {
-  for (int64_t i = 0; i < count; i += VEC) {
-    FwVec normal = vec_fma (row_load (x, i, count), factor, shift), gradient = row_load (dy, i, count);
-    if (i + VEC > count)
-      normal = vec_keep (normal, count - i);
-    row_store (sum[PRODUCT_SUM], i, count, vec_fma (gradient, normal, row_load (sum[PRODUCT_SUM], i, count)));
-    row_store (sum[PLAIN_SUM], i, count, row_load (sum[PLAIN_SUM], i, count) + gradient);
-    if (weights)
-      gradient = gradient * (row_load (weights, i, count) + more);
-    total[PRODUCT_SUM] = vec_fma (gradient, normal, total[PRODUCT_SUM]);
-    total[PLAIN_SUM] = total[PLAIN_SUM] + gradient;
-    row_store (n, i, count, normal);
-    row_store (g, i, count, gradient);
-  }
+  Run run = { row->x + start, fw_run_at (row->dy, row->dy_place + start * row->dy_step, row->dy_step, count, gradients), NULL };
+  if (row->weight)
+    run.weights = fw_run_load (row->weight, row->weight_place + start * row->weight_step, row->weight_step, count, weights);
+  return run;
 }
 
-/* Fills n and g and adds to the sums; @total becomes the sums of g n and of g. */
+/* g = dy (weight + more), or dy where there are no weights. */
+static FW_ALWAYS_INLINE FwVec
+weighed (Run run, FwVec gradient, FwVec more, int64_t i, int64_t left)
+{
+  if (run.weights)
+    gradient = gradient * (row_load_any (false, run.weights, i, left) + more);
+  return gradient;
+}
+
+/* With n = x factor + shift: dy n and dy are added to @sum, g n and g to @total, for lanes [0, left) from element @i on. */
+static FW_ALWAYS_INLINE void
+weigh_lanes (Run run, FwVec more, FwVec factor, FwVec shift, float *const *sum, FwVec *total, int64_t i, int64_t left)
+{
+  FwVec normal = vec_fma (row_load_any (false, run.x, i, left), factor, shift), gradient = row_load_run (run.dy, i, left);
+  float *products = sum[PRODUCT_SUM], *plain = sum[PLAIN_SUM];
+  if (left < VEC)
+    normal = vec_keep (normal, left);
+  row_store_any (false, products, i, left, vec_fma (gradient, normal, row_load_any (false, products, i, left)));
+  row_store_any (false, plain, i, left, row_load_any (false, plain, i, left) + gradient);
+  gradient = weighed (run, gradient, more, i, left);
+  total[PRODUCT_SUM] = vec_fma (gradient, normal, total[PRODUCT_SUM]);
+  total[PLAIN_SUM] = total[PLAIN_SUM] + gradient;
+}
+
+static FW_ALWAYS_INLINE void
+weigh_run (Run run, FwVec more, FwVec factor, FwVec shift, int64_t count, float *const *sum, FwVec *total)
+{
+  int64_t i = 0;
+  for (; i + VEC <= count; i += VEC)
+    weigh_lanes (run, more, factor, shift, sum, total, i, VEC);
+  if (i < count)
+    weigh_lanes (run, more, factor, shift, sum, total, i, count - i);
+}
+
+static FW_ALWAYS_INLINE void
+backward_lanes (Run run, FwVec more, FwVec slope, FwVec along, FwVec centre, FwRun dx, int64_t i, int64_t left)
+{
+  FwVec gradient = weighed (run, row_load_run (run.dy, i, left), more, i, left);
+  row_store_run (dx, i, left, vec_fma (gradient, slope, -vec_fma (row_load_any (false, run.x, i, left), along, centre)));
+}
+
+/* dx = g slope - (x along + centre). */
+static FW_ALWAYS_INLINE void
+backward_run (Run run, FwVec more, FwVec slope, FwVec along, FwVec centre, int64_t count, FwRun dx)
+{
+  int64_t i = 0;
+  for (; i + VEC <= count; i += VEC)
+    backward_lanes (run, more, slope, along, centre, dx, i, VEC);
+  if (i < count)
+    backward_lanes (run, more, slope, along, centre, dx, i, count - i);
+}
+
+/* The loop for bf16 gradients of a stream in f32 that was modulated, the commonest, is compiled apart. */
+static bool
+is_common (Run run)
+{
+  return run.dy.bf16 && run.weights != NULL;
+}
+
+static Run
+common (Run run)
+{
+  return (Run) { run.x, { run.dy.data, run.dy.place, true }, run.weights };
+}
+
+/* Adds to the sums; @total becomes the sums of g n and of g. */
 static void
 weigh_row (const Row *row, float factor, float shift, int64_t count, float *const *sum, float *total)
 {
-  FwVec lanes[FW_MAX_SUMS] = { vec_zero (), vec_zero () }, times = vec_set (factor), more = vec_set (row->more);
-  float gradients[FW_RUN], factors[FW_RUN];
+  FwVec lanes[FW_MAX_SUMS] = { vec_zero (), vec_zero () }, more = vec_set (row->more);
+  float gradients[FW_RUN], weights[FW_RUN];
   for (int64_t start = 0; start < count; start += FW_RUN) {
     int64_t some = FW_MIN (count - start, FW_RUN);
-    const float *dy = fw_run_load (row->dy, row->dy_place + start * row->dy_step, row->dy_step, some, gradients);
+    Run run = run_of_row (row, start, some, gradients, weights);
     float *const sums[FW_MAX_SUMS] = { sum[PRODUCT_SUM] + start, sum[PLAIN_SUM] + start };
-    if (row->factor)
-      weigh_run (row->x + start, dy,
-                 fw_run_load (row->factor, row->factor_place + start * row->factor_step, row->factor_step, some, factors), more,
-                 times, vec_set (shift), some, row->n + start, row->g + start, sums, lanes);
+    if (is_common (run))
+      weigh_run (common (run), more, vec_set (factor), vec_set (shift), some, sums, lanes);
     else
-      weigh_run (row->x + start, dy, NULL, more, times, vec_set (shift), some, row->n + start, row->g + start, sums, lanes);
+      weigh_run (run, more, vec_set (factor), vec_set (shift), some, sums, lanes);
   }
   total[PRODUCT_SUM] = vec_sum (lanes[PRODUCT_SUM]);
   total[PLAIN_SUM] = vec_sum (lanes[PLAIN_SUM]);
 }
 
-/* dx = factor (g - mean - n along); @dx may be @n. */
+/* dx = factor (g - mean - n along), for n = x factor + shift. */
 static void
-backward_row (const Row *row, float *dx, int64_t count, float factor, float mean, float along)
+backward_row (const Row *row, const FwTensor *dx, int64_t place, float factor, float shift, float mean, float along, int64_t count)
 {
-  FwVec times = vec_set (factor), centre = vec_set (mean), slope = vec_set (along);
-  for (int64_t i = 0; i < count; i += VEC)
-    row_store (dx, i, count, times * (row_load (row->g, i, count) - centre - row_load (row->n, i, count) * slope));
+  FwVec more = vec_set (row->more), slope = vec_set (factor), of_x = vec_set (factor * factor * along);
+  FwVec centre = vec_set (factor * (mean + shift * along));
+  float gradients[FW_RUN], weights[FW_RUN];
+  for (int64_t start = 0; start < count; start += FW_RUN) {
+    int64_t some = FW_MIN (count - start, FW_RUN);
+    Run run = run_of_row (row, start, some, gradients, weights);
+    FwRun to = fw_run_of (dx, place + start);
+    if (is_common (run) && !to.bf16)
+      backward_run (common (run), more, slope, of_x, centre, some, (FwRun) { to.data, to.place, false });
+    else
+      backward_run (run, more, slope, of_x, centre, some, to);
+  }
 }
 
 static void
@@ -94,28 +160,23 @@ norm_add (const FwSums *sums, const int64_t *offset, int64_t count, float *const
   const FwNormAttributes *attributes = call->attributes;
   const FwTensor *w = &call->in[1], *dx = &call->out[0];
   const int64_t *step = sums->kept.step;
-  Row row = { .n = work, .g = work + fw_round_up (sums->stretch, 16), .dy = &call->in[scale ? 3 : 2],
+  Row row = { .x = load_row (&call->in[0], offset[INPUT], step[INPUT], count, work), .dy = &call->in[scale ? 3 : 2],
               .dy_place = offset[GRADIENT], .dy_step = step[GRADIENT] };
-  row.x = load_row (&call->in[0], offset[INPUT], step[INPUT], count, row.n);
   if (fw_present (w)) {
-    row.factor = w;
-    row.factor_step = w->stride[0];
+    row.weight = w;
+    row.weight_step = w->stride[0];
   } else if (scale && fw_present (scale)) {
-    row.factor = scale;
-    row.factor_place = offset[SCALE];
-    row.factor_step = step[SCALE];
+    row.weight = scale;
+    row.weight_place = offset[SCALE];
+    row.weight_step = step[SCALE];
     row.more = 1;
   }
   float length = (float) count, total[FW_MAX_SUMS], mean = centred ? row_sum (row.x, count) / length : 0;
-  float factor = 1.0f / sqrtf (row_spread (row.x, count, mean) / length + (float) attributes->epsilon);
-  weigh_row (&row, factor, -mean * factor, count, sum, total);
-  if (!fw_present (dx))
-    return;
-  bool direct = dx->dtype == FW_DTYPE_F32;
-  backward_row (&row, direct ? (float *) dx->data + offset[RESULT] : row.n, count, factor,
-                centred ? total[PLAIN_SUM] / length : 0, total[PRODUCT_SUM] / length);
-  if (!direct)
-    fw_run_store (dx, offset[RESULT], count, row.n);
+  float factor = 1.0f / sqrtf (row_spread (row.x, count, mean) / length + (float) attributes->epsilon), shift = -mean * factor;
+  weigh_row (&row, factor, shift, count, sum, total);
+  if (fw_present (dx))
+    backward_row (&row, dx, offset[RESULT], factor, shift, centred ? total[PLAIN_SUM] / length : 0, total[PRODUCT_SUM] / length,
+                  count);
 }
 
 static void

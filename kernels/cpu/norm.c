@@ -59,19 +59,29 @@ rms_statistics (const Norm *norm, const FwCursor *cursor, const float *kept, flo
   return (Statistics) { 0, 1.0f / sqrtf (sum / (float) length + (float) norm->epsilon) };
 }
 
-/* y = (x - mean) * factor * weight + bias; @weight and @bias may be NULL, @more is added to the weight. */
-static void
-apply_affine (const float *x, float *y, int64_t count, Statistics s, const float *weight, float more, const float *bias)
+/* y = (x factor + shift) (weight + more) + bias for lanes [0, left) from element @i on; @weight and @bias may be NULL. */
+static FW_ALWAYS_INLINE void
+affine_lanes (const float *x, FwRun y, FwVec factor, FwVec shift, const float *weight, FwVec more, const float *bias, int64_t i,
+              int64_t left)
+{
+  FwVec value = vec_fma (row_load_any (false, x, i, left), factor, shift);
+  if (weight)
+    value = value * (row_load_any (false, weight, i, left) + more);
+  if (bias)
+    value = value + row_load_any (false, bias, i, left);
+  row_store_run (y, i, left, value);
+}
+
+/* y = (x - mean) * factor * (weight + more) + bias. */
+static FW_ALWAYS_INLINE void
+apply_affine (const float *x, FwRun y, int64_t count, Statistics s, const float *weight, float more, const float *bias)
 {
   FwVec factor = vec_set (s.factor), shift = vec_set (-s.mean * s.factor), extra = vec_set (more);
-  for (int64_t i = 0; i < count; i += VEC) {
-    FwVec value = vec_fma (row_load (x, i, count), factor, shift);
-    if (weight)
-      value = value * (row_load (weight, i, count) + extra);
-    if (bias)
-      value = value + row_load (bias, i, count);
-    row_store (y, i, count, value);
-  }
+  int64_t i = 0;
+  for (; i + VEC <= count; i += VEC)
+    affine_lanes (x, y, factor, shift, weight, extra, bias, i, VEC);
+  if (i < count)
+    affine_lanes (x, y, factor, shift, weight, extra, bias, i, count - i);
 }
 
 static void
@@ -80,7 +90,7 @@ normalise_row (const Norm *norm, const FwCursor *cursor, const FwTensor *weight,
 {
   const FwKernelCall *call = norm->call;
   int64_t length = norm->rows.length;
-  float input[FW_RUN], weights[FW_RUN], biases[FW_RUN], output[FW_RUN];
+  float input[FW_RUN], weights[FW_RUN], biases[FW_RUN];
   const float *kept = length <= FW_RUN ? load_input (norm, cursor, 0, length, NULL, input) : NULL;
   Statistics found = statistics (norm, cursor, kept, input);
   for (int64_t start = 0; start < length; start += FW_RUN) {
@@ -97,8 +107,11 @@ normalise_row (const Norm *norm, const FwCursor *cursor, const FwTensor *weight,
       b = fw_run_load (&call->in[3], cursor->offset[SHIFT] + start * shift_step, shift_step, count, biases);
       more = 1;
     }
-    apply_affine (x, output, count, found, w, more, b);
-    fw_run_store (&call->out[0], cursor->offset[RESULT] + start, count, output);
+    FwRun y = fw_run_of (&call->out[0], cursor->offset[RESULT] + start);
+    if (w && b && y.bf16) /* compiled apart, for it is the commonest */
+      apply_affine (x, (FwRun) { y.data, y.place, true }, count, found, w, more, b);
+    else
+      apply_affine (x, y, count, found, w, more, b);
   }
 }
 

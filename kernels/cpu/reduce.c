@@ -52,22 +52,43 @@ fw_reduce_run (const FwKernelCall *call)
 
 enum { GRADIENT, GATE, BRANCH, BRANCH_GRADIENT, GATE_GRADIENT }; /* the tensors walked */
 
+/* dgate += a dy where @sum is there, da = gate dy where da is, for lanes [0, left) from element @i on. */
+static FW_ALWAYS_INLINE void
+weigh_lanes (FwRun a, FwRun dy, const float *gate, float *sum, FwRun da, int64_t i, int64_t left)
+{
+  FwVec gradient = row_load_run (dy, i, left);
+  if (sum)
+    row_store_any (false, sum, i, left, vec_fma (row_load_run (a, i, left), gradient, row_load_any (false, sum, i, left)));
+  if (da.data)
+    row_store_run (da, i, left, row_load_any (false, gate, i, left) * gradient);
+}
+
+static FW_ALWAYS_INLINE void
+weigh_branch (FwRun a, FwRun dy, const float *gate, int64_t count, float *sum, FwRun da)
+{
+  int64_t i = 0;
+  for (; i + VEC <= count; i += VEC)
+    weigh_lanes (a, dy, gate, sum, da, i, VEC);
+  if (i < count)
+    weigh_lanes (a, dy, gate, sum, da, i, count - i);
+}
+
+/* The commonest loop is compiled apart. */
 static void
 gate_add (const FwSums *sums, const int64_t *offset, int64_t count, float *const *sum, float *work)
 {
   const FwKernelCall *call = sums->call;
-  float gates[FW_RUN];
-  const float *a = fw_run_load (&call->in[1], offset[BRANCH], sums->kept.step[BRANCH], count, work);
-  const float *dy = fw_run_load (&call->in[2], offset[GRADIENT], sums->kept.step[GRADIENT], count,
-                                 work + fw_round_up (sums->stretch, 16));
-  if (fw_present (&call->out[1]))
-    row_add_product (a, dy, sum[0], count);
-  if (!fw_present (&call->out[0]))
-    return;
-  const float *gate = fw_run_load (&call->in[0], offset[GATE], sums->kept.step[GATE], count, gates);
-  for (int64_t i = 0; i < count; i += VEC)
-    row_store (gates, i, count, row_load (gate, i, count) * row_load (dy, i, count));
-  fw_run_store (&call->out[0], offset[BRANCH_GRADIENT], count, gates);
+  const int64_t *step = sums->kept.step;
+  float gates[FW_RUN], *products = fw_present (&call->out[1]) ? sum[0] : NULL;
+  FwRun a = fw_run_at (&call->in[1], offset[BRANCH], step[BRANCH], count, work);
+  FwRun dy = fw_run_at (&call->in[2], offset[GRADIENT], step[GRADIENT], count, work + fw_round_up (sums->stretch, 16));
+  FwRun da = fw_run_of (&call->out[0], offset[BRANCH_GRADIENT]);
+  const float *gate = fw_run_load (&call->in[0], offset[GATE], step[GATE], count, gates);
+  if (products && da.data && da.bf16 && a.bf16 && !dy.bf16)
+    weigh_branch ((FwRun) { a.data, a.place, true }, (FwRun) { dy.data, dy.place, false }, gate, count, sum[0],
+                  (FwRun) { da.data, da.place, true });
+  else
+    weigh_branch (a, dy, gate, count, products, da);
 }
 
 static void

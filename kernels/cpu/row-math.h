@@ -2,6 +2,7 @@
  * Sums and maps over arrays of floats, the building blocks of norms, softmax and reductions. The order of every sum
  * depends on the length alone. */
 #pragma once
+#include "kernels/cpu/run.h"
 #include "kernels/cpu/vec-math.h"
 
 /* Lanes [i, i + VEC) of @x that lie before @count. */
@@ -36,6 +37,19 @@ row_store_any (bool bf16, void *data, int64_t place, int64_t left, FwVec value)
     vec_store_bf16_part (halves, value, left);
   else
     vec_store_part (floats, value, left);
+}
+
+/* Lanes [i, i + VEC) of a run, of which @left are there. */
+VEC_INLINE FwVec
+row_load_run (FwRun run, int64_t i, int64_t left)
+{
+  return row_load_any (run.bf16, run.data, run.place + i, left);
+}
+
+VEC_INLINE void
+row_store_run (FwRun run, int64_t i, int64_t left, FwVec value)
+{
+  row_store_any (run.bf16, run.data, run.place + i, left, value);
 }
 
 VEC_INLINE void
