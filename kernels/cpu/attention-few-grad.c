@@ -159,7 +159,7 @@ static bool
 plan_gradient (Few *few, const FwKernelCall *call)
 {
   const FwTensor *q = &call->in[0], *dk = &call->out[1], *dv = &call->out[2];
-  return plan (few, call) && !fw_shares_keys (q, dk) && call->out[3].rank < 0 && is_bf16 (&call->in[6]) && is_bf16 (dk) && is_bf16 (dv);
+  return plan (few, call) && !fw_shares_keys (q, dk) && is_bf16 (&call->in[6]) && is_bf16 (dk) && is_bf16 (dv);
 }
 
 size_t
@@ -173,7 +173,7 @@ bool
 fw_few_keys_grad_run (const FwKernelCall *call)
 {
   Few few;
-  if (!plan_gradient (&few, call))
+  if (!plan_gradient (&few, call) || fw_present (&call->out[3]))
     return false;
   run_items (&few, 5, differentiate_range);
   return true;

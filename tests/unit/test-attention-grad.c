@@ -104,11 +104,45 @@ test_many_weights (void)
   }
 }
 
+/* A gradient of the bias that nobody wants may be absent or have a shape but no data, as in plans: the same code runs. */
+static void
+test_unwanted_bias (void)
+{
+  enum { FEW = 19, WIDE = 24, COUNT = FEW * WIDE };
+  static const FwAttentionAttributes attributes = { 0.2, false };
+  static const int64_t heads[] = { 1, 1, FEW, 1, WIDE }, rows[] = { 1, 1, 1, FEW }, scores[] = { 1, FEW, FEW };
+  uint16_t in[5][COUNT], out[2][3][COUNT];
+  float lse[FEW];
+  for (int i = 0; i < 5 * COUNT; i++)
+    in[i / COUNT][i % COUNT] = fw_f32_to_bf16 (sinf ((float) (i * i % 1009)));
+  for (int i = 0; i < FEW; i++)
+    lse[i] = 3 + 0.01f * (float) i;
+  for (const FwCpuPath *const *path = fw_cpu_paths (); *path != NULL; path++) {
+    if ((*path)->attention_grad.run == NULL)
+      continue;
+    for (int shaped = 0; shaped < 2; shaped++) {
+      const FwTensor absent = { .rank = -1 };
+      FwKernelCall call = { .attributes = &attributes, .in[3] = absent, .in[4] = absent };
+      for (int i = 0; i < 3; i++) {
+        call.in[i] = fw_tensor_dense (in[i], FW_DTYPE_BF16, 5, heads);
+        call.out[i] = fw_tensor_dense (out[shaped][i], FW_DTYPE_BF16, 5, heads);
+      }
+      call.in[5] = fw_tensor_dense (in[3], FW_DTYPE_BF16, 5, heads);
+      call.in[6] = fw_tensor_dense (in[4], FW_DTYPE_BF16, 5, heads);
+      call.in[7] = fw_tensor_dense (lse, FW_DTYPE_F32, 4, rows);
+      call.out[3] = shaped ? fw_tensor_dense (NULL, FW_DTYPE_F32, 3, scores) : absent;
+      run (*path, &call);
+    }
+    g_assert_cmpmem (out[0], sizeof out[0], out[1], sizeof out[1]);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/attention-grad/lost-sums", test_lost_sums);
   g_test_add_func ("/attention-grad/many-weights", test_many_weights);
+  g_test_add_func ("/attention-grad/unwanted-bias", test_unwanted_bias);
   return g_test_run ();
 }
