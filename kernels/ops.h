@@ -111,8 +111,9 @@ typedef struct { int factor[3]; } FwResampleAttributes;
 typedef struct { double epsilon; } FwNormAttributes;
 /* layer_norm: x[..., D], w[D] (opt), b[D] (opt), shift[..., D] (opt), scale[..., D] (opt, both broadcast by stride 0)
  *   -> y = n * (1 + scale) + shift, n = (x - mean)/sqrt(var + eps) * w + b, biased variance. shift and scale come together.
- * layer_norm_grad: x, w (opt), scale (opt), dy -> dx, dw (or NULL), db (or NULL), dshift, dscale (or NULL; sums over the
- *   axes where scale's stride is 0, those have size 1). With w present b is present too; w and scale exclude each other. */
+ * layer_norm_grad: x, w (opt), scale (opt), dy, h[..., D] (opt) -> dx, dw (or NULL), db (or NULL), dshift, dscale (or NULL; sums
+ *   over the axes where scale's stride is 0, those have size 1). With w present b is present too; w and scale exclude each other.
+ *   dx has h, whose last axis has stride 1, added to it. */
 /* rms_norm: x[..., D], w[D] -> y = x / sqrt(mean(x^2) + eps) * w.   rms_norm_grad: x, w, dy -> dx, dw. */
 typedef struct { double epsilon; int groups; FwFunction function; } FwGroupNormAttributes;
 /* group_norm: x[B, P..., C], w[C], b[C] -> y = fn(n), statistics over all positions and C/groups channels of one sample.

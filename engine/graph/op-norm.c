@@ -59,7 +59,7 @@ fw_group_norm (FwGraph *graph, FwVal x, FwVal w, FwVal b, int groups, double eps
   return fw_record (graph, FW_OP (GROUP_NORM), &attributes, (FwVal[]) { fw_contiguous (graph, x), w, b }, 3);
 }
 
-/* x, w, scale, dy -> dx, dw, db, dshift, dscale; the last two have size 1 where scale broadcasts. */
+/* x, w, scale, dy, h -> dx, dw, db, dshift, dscale; the last two have size 1 where scale broadcasts. */
 gboolean
 fw_infer_layer_norm_grad (FwGraph *graph, FwNode *node)
 {

@@ -65,7 +65,7 @@ const FwOp fw_ops[FW_N_OPS] = {
 
   [FW_OP_LAYER_NORM] = { "layer_norm", 5, 1, 1, sizeof (FwNormAttributes), FALSE, fw_infer_layer_norm, fw_grad_layer_norm,
                          KERNELS (layer_norm), .broadcast = 3 << 3, .broadcast_like = 0 },
-  [FW_OP_LAYER_NORM_GRAD] = { "layer_norm_grad", 4, 5, 1, sizeof (FwNormAttributes), FALSE, fw_infer_layer_norm_grad,
+  [FW_OP_LAYER_NORM_GRAD] = { "layer_norm_grad", 5, 5, 1, sizeof (FwNormAttributes), FALSE, fw_infer_layer_norm_grad,
                               KERNELS (layer_norm_grad), .broadcast = 1 << 2, .broadcast_like = 0 },
   [FW_OP_RMS_NORM] = { "rms_norm", 2, 1, 2, sizeof (FwNormAttributes), FALSE, fw_infer_norm, fw_grad_rms_norm,
                        KERNELS (rms_norm) },

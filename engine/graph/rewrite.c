@@ -211,6 +211,30 @@ fuse_residual (Rewriter *rewriter, FwNode *node)
   return TRUE;
 }
 
+/* h + layer_norm_grad -> layer_norm_grad that adds h, in the place of the latter if h is ready by then */
+static gboolean
+fuse_arrival (Rewriter *rewriter, FwNode *node)
+{
+  if (!is_binary (node, FW_BINARY_ADD))
+    return FALSE;
+  for (guint i = 0; i < 2; i++) {
+    FwNode *norm = only_feeder (rewriter, node->in[i], FW_OP (LAYER_NORM_GRAD));
+    const FwValue *h = fw_graph_value (rewriter->graph, node->in[1 - i]);
+    FwValue *sum = fw_graph_value (rewriter->graph, node->out[0]);
+    if (norm == NULL || norm->in[4] != 0 || !same_dims (&h->layout, &sum->layout) || h->layout.dtype != sum->layout.dtype
+        || h->layout.stride[h->layout.rank - 1] != 1
+        || fw_in (rewriter->graph, node, i)->dtype != sum->layout.dtype || (h->producer != NULL && h->producer->index > norm->index))
+      continue;
+    fw_graph_value (rewriter->graph, norm->out[0])->producer = NULL;
+    norm->in[4] = h->id;
+    norm->out[0] = sum->id;
+    fw_node_remove (node);
+    sum->producer = norm;
+    return TRUE;
+  }
+  return FALSE;
+}
+
 /* convert(op) -> op that stores the other dtype, where the kernel rounds on store anyway */
 static gboolean
 fuse_conversion (Rewriter *rewriter, FwNode *node)
@@ -257,6 +281,6 @@ fw_rewrite_forward (FwGraph *graph)
 void
 fw_rewrite_final (FwGraph *graph)
 {
-  apply (graph, (const Pattern[]) { fuse_factor, fuse_residual, fuse_conversion, NULL });
+  apply (graph, (const Pattern[]) { fuse_factor, fuse_arrival, fuse_residual, fuse_conversion, NULL });
   fw_place_parts (graph);
 }

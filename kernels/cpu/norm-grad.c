@@ -8,14 +8,15 @@
 #include "kernels/cpu/row-math.h"
 #include "kernels/cpu/sums.h"
 
-enum { GRADIENT, INPUT, SCALE, RESULT, SCALE_GRADIENT, SHIFT_GRADIENT, TENSORS }; /* the tensors walked */
+enum { GRADIENT, INPUT, SCALE, RESULT, SCALE_GRADIENT, SHIFT_GRADIENT, ADDED, TENSORS }; /* the tensors walked */
 enum { PRODUCT_SUM, PLAIN_SUM };
 
-/* What a row's gradient is made of: the row as floats, and two tensors that are read in runs. */
+/* What a row's gradient is made of: the row as floats, two tensors that are read in runs, and one that is dense. */
 typedef struct {
   const float *x;
   const FwTensor *dy, *weight;   /* weight is NULL if rows are not multiplied */
   int64_t dy_place, dy_step, weight_place, weight_step;
+  FwRun h;                       /* what is added to the gradient */
   float more;                    /* what is added to the weight */
 } Row;
 
@@ -34,17 +35,19 @@ load_row (const FwTensor *tensor, int64_t offset, int64_t step, int64_t count, f
   return buffer;
 }
 
-/* A run of a row: x, dy and, or NULL, the weights. */
+/* A run of a row: x, dy and, or NULL, the weights; and what is added, or none. */
 typedef struct {
   const float *x;
   FwRun dy;
   const float *weights;
+  FwRun h;
 } Run;
 
 static Run
 run_of_row (const Row *row, int64_t start, int64_t count, float *gradients, float *weights)
 {
-  Run run = { row->x + start, fw_run_at (row->dy, row->dy_place + start * row->dy_step, row->dy_step, count, gradients), NULL };
+  Run run = { row->x + start, fw_run_at (row->dy, row->dy_place + start * row->dy_step, row->dy_step, count, gradients), NULL,
+              { row->h.data, row->h.place + start, row->h.bf16 } };
   if (row->weight)
     run.weights = fw_run_load (row->weight, row->weight_place + start * row->weight_step, row->weight_step, count, weights);
   return run;
@@ -88,10 +91,13 @@ static FW_ALWAYS_INLINE void
 backward_lanes (Run run, FwVec more, FwVec slope, FwVec along, FwVec centre, FwRun dx, int64_t i, int64_t left)
 {
   FwVec gradient = weighed (run, row_load_run (run.dy, i, left), more, i, left);
-  row_store_run (dx, i, left, vec_fma (gradient, slope, -vec_fma (row_load_any (false, run.x, i, left), along, centre)));
+  FwVec result = vec_fma (gradient, slope, -vec_fma (row_load_any (false, run.x, i, left), along, centre));
+  if (run.h.data)
+    result = result + row_load_run (run.h, i, left);
+  row_store_run (dx, i, left, result);
 }
 
-/* dx = g slope - (x along + centre). */
+/* dx = h + g slope - (x along + centre). */
 static FW_ALWAYS_INLINE void
 backward_run (Run run, FwVec more, FwVec slope, FwVec along, FwVec centre, int64_t count, FwRun dx)
 {
@@ -106,13 +112,13 @@ backward_run (Run run, FwVec more, FwVec slope, FwVec along, FwVec centre, int64
 static bool
 is_common (Run run)
 {
-  return run.dy.bf16 && run.weights != NULL;
+  return run.dy.bf16 && run.weights != NULL && !run.h.bf16;
 }
 
 static Run
 common (Run run)
 {
-  return (Run) { run.x, { run.dy.data, run.dy.place, true }, run.weights };
+  return (Run) { run.x, { run.dy.data, run.dy.place, true }, run.weights, { run.h.data, run.h.place, false } };
 }
 
 /* Adds to the sums; @total becomes the sums of g n and of g. */
@@ -134,7 +140,7 @@ weigh_row (const Row *row, float factor, float shift, int64_t count, float *cons
   total[PLAIN_SUM] = vec_sum (lanes[PLAIN_SUM]);
 }
 
-/* dx = factor (g - mean - n along), for n = x factor + shift. */
+/* dx = h + factor (g - mean - n along), for n = x factor + shift. */
 static void
 backward_row (const Row *row, const FwTensor *dx, int64_t place, float factor, float shift, float mean, float along, int64_t count)
 {
@@ -162,6 +168,8 @@ norm_add (const FwSums *sums, const int64_t *offset, int64_t count, float *const
   const int64_t *step = sums->kept.step;
   Row row = { .x = load_row (&call->in[0], offset[INPUT], step[INPUT], count, work), .dy = &call->in[scale ? 3 : 2],
               .dy_place = offset[GRADIENT], .dy_step = step[GRADIENT] };
+  if (scale)
+    row.h = fw_run_of (&call->in[4], offset[ADDED]);
   if (fw_present (w)) {
     row.weight = w;
     row.weight_step = w->stride[0];
@@ -239,7 +247,7 @@ plan_layer_norm (FwSums *sums, const FwKernelCall *call)
 {
   const FwTensor *scale = &call->in[2], *dy = &call->in[3];
   *sums = (FwSums) { .call = call, .add = layer_norm_add, .finish = layer_norm_finish, .whole_rows = true };
-  const FwTensor *tensors[TENSORS] = { dy, &call->in[0], scale, &call->out[0], &call->out[4], &call->out[3] };
+  const FwTensor *tensors[TENSORS] = { dy, &call->in[0], scale, &call->out[0], &call->out[4], &call->out[3], &call->in[4] };
   return fw_sums_init (sums, TENSORS, tensors, scale->rank >= 0 ? fw_broadcast_axes (dy, scale) : leading_axes (dy));
 }
 

@@ -63,9 +63,9 @@ run_layer_norm (const FwKernelCall *call)
   }
 }
 
-/* dx from @slope, the derivative by the standardised values @normal. */
+/* dx from @slope, the derivative by the standardised values @normal, and @h, which may be absent. */
 static void
-standardize_grad (const double *normal, const double *slope, int64_t count, double inverse, const WalkRow *dx)
+standardize_grad (const double *normal, const double *slope, int64_t count, double inverse, const WalkRow *h, const WalkRow *dx)
 {
   double mean = 0, along = 0;
   for (int64_t i = 0; i < count; i++) {
@@ -73,7 +73,7 @@ standardize_grad (const double *normal, const double *slope, int64_t count, doub
     along += slope[i] * normal[i] / (double) count;
   }
   for (int64_t i = 0; i < count; i++)
-    walk_put (dx, i, inverse * (slope[i] - mean - normal[i] * along));
+    walk_put (dx, i, (h->data != NULL ? walk_get (h, i) : 0) + inverse * (slope[i] - mean - normal[i] * along));
 }
 
 /* dshift and dscale: for each of their elements the sum over the rows, and perhaps the columns, that share it. */
@@ -117,6 +117,7 @@ run_layer_norm_grad (const FwKernelCall *call)
   for (int64_t row = 0; row < rows.count; row++) {
     WalkRow x = walk_row (&call->in[0], &rows, row), scale = walk_row (&call->in[2], &rows, row);
     WalkRow dy = walk_row (&call->in[3], &rows, row), dx = walk_row (&call->out[0], &rows, row);
+    WalkRow h = walk_row (&call->in[4], &rows, row);
     walk_load (&x, rows.length, normal);
     walk_load (&dy, rows.length, slope);
     double inverse = standardize (normal, rows.length, attributes->epsilon);
@@ -128,7 +129,7 @@ run_layer_norm_grad (const FwKernelCall *call)
       if (w.data != NULL)
         slope[i] *= walk_get (&w, i);
     }
-    standardize_grad (normal, slope, rows.length, inverse, &dx);
+    standardize_grad (normal, slope, rows.length, inverse, &h, &dx);
   }
   walk_store (&dw, rows.length, w_sum);
   walk_store (&db, rows.length, b_sum);

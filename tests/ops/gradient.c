@@ -20,6 +20,7 @@ typedef struct {
   const char *to;
   bool feeds_back;
   const void *attributes; /* of the forward op, where the gradient has none */
+  int added;              /* the gradient's input that is merely added to output 0, and left out here; 0 for none */
 } Gradient;
 
 static const Gradient gradients[] = {
@@ -33,7 +34,7 @@ static const Gradient gradients[] = {
   { "conv_grad_input", "conv", "o0 i1 -", 0, "0", false, NULL },
   { "conv_grad_weight", "conv", "i0 o0 o1", 1, "12", false, NULL },
   { "resample_grad", "resample", "o0", 0, "0", false, NULL },
-  { "layer_norm_grad", "layer_norm", "i0 i1 s1 s2 i2", 3, "01234", false, NULL },
+  { "layer_norm_grad", "layer_norm", "i0 i1 s1 s2 i2", 3, "01234", false, NULL, 4 },
   { "rms_norm_grad", "rms_norm", "i0 i1", 2, "01", false, NULL },
   { "group_norm_grad", "group_norm", "i0 i1 i2", 3, "012", false, NULL },
   { "embedding_grad", "embedding", "o0 i0", 1, "0", false, NULL },
@@ -89,7 +90,7 @@ set_up_gradient (Check *check, const Op *op)
 {
   static const Shape absent = { .absent = true };
   for (int i = 0; i < FW_MAX_INPUTS; i++) {
-    bool given = i < check->shapes.n_inputs;
+    bool given = i < check->shapes.n_inputs && (i == 0 || i != check->gradient->added);
     char kind = given ? op->inputs[3 * i] : '-';
     FwDtype dtype = kind == 'i' ? FW_DTYPE_I32 : kind == 'm' ? FW_DTYPE_U8 : FW_DTYPE_F64;
     check->in[i] = operand_new (given ? &check->shapes.in[i] : &absent, dtype, LAYOUT_DENSE, 'a');

@@ -107,7 +107,7 @@ const Op ops[] = {
   { KERNEL (resample_grad), "fa", "fu" },
   /* Dividing by the standard deviation of a few random numbers makes errors larger. */
   { KERNEL (layer_norm), "fa fa fa fa fa", "fu", .amplification = 8 },
-  { KERNEL (layer_norm_grad), "fa fa fa fa", "fu fu fu fu fu", .optional_outputs = 31, .amplification = 32 },
+  { KERNEL (layer_norm_grad), "fa fa fa fa fu", "fu fu fu fu fu", .optional_outputs = 31, .amplification = 32 },
   { KERNEL (rms_norm), "fa fa", "fu", .amplification = 8 },
   { KERNEL (rms_norm_grad), "fa fa fa", "fu fu", .optional_outputs = 3, .amplification = 32 },
   { KERNEL (group_norm), "fd fa fa", "fd", .amplification = 8 },
