@@ -70,8 +70,8 @@ typedef struct { FwReduceFunction function; uint32_t axes; /* bit i: axis i is r
 /* --- matrix products -------------------------------------------------------------------------------------------- */
 
 /* linear: x[..., K], w[N, K], bias[N] (opt), h[..., N] (opt), gate[..., N] (opt, broadcast by stride 0)
- *   -> y[..., N], saved[..., N] (may be NULL).   p = x w^T + bias;  y = [h +] [gate *] fn(p);  saved, which gradients need, is
- * fn'(p), or p itself where fn is the identity.
+ *   -> y[..., N], saved[..., N], narrow[..., N] (may be NULL).   p = x w^T + bias;  y = [h +] [gate *] fn(p);  saved, which
+ * gradients need, is fn'(p), or p itself where fn is the identity;  narrow is y once more, in another type.
  * With @transposed, w is [K, N] and p = x w + bias. Rows may be strided; the last axis of every operand has stride 1.
  * y may alias h. */
 typedef struct { FwFunction function; bool transposed; } FwLinearAttributes;
@@ -112,8 +112,8 @@ typedef struct { double epsilon; } FwNormAttributes;
 /* layer_norm: x[..., D], w[D] (opt), b[D] (opt), shift[..., D] (opt), scale[..., D] (opt, both broadcast by stride 0)
  *   -> y = n * (1 + scale) + shift, n = (x - mean)/sqrt(var + eps) * w + b, biased variance. shift and scale come together.
  * layer_norm_grad: x, w (opt), scale (opt), dy, h[..., D] (opt) -> dx, dw (or NULL), db (or NULL), dshift, dscale (or NULL; sums
- *   over the axes where scale's stride is 0, those have size 1). With w present b is present too; w and scale exclude each other.
- *   dx has h, whose last axis has stride 1, added to it. */
+ *   over the axes where scale's stride is 0, those have size 1), narrow (or NULL; dx once more, in another type). With w present b
+ *   is present too; w and scale exclude each other. dx has h, whose last axis has stride 1, added to it. */
 /* rms_norm: x[..., D], w[D] -> y = x / sqrt(mean(x^2) + eps) * w.   rms_norm_grad: x, w, dy -> dx, dw. */
 typedef struct { double epsilon; int groups; FwFunction function; } FwGroupNormAttributes;
 /* group_norm: x[B, P..., C], w[C], b[C] -> y = fn(n), statistics over all positions and C/groups channels of one sample.

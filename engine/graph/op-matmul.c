@@ -20,7 +20,8 @@ fw_infer_linear (FwGraph *graph, FwNode *node)
     return FALSE;
   FwDtype dtype = h != NULL ? h->dtype : fw_graph_compute (graph);
   return fw_out (graph, node, 0, dtype, x.rank, x.dim) != NULL
-         && fw_out (graph, node, 1, fw_graph_compute (graph), x.rank, x.dim) != NULL;
+         && fw_out (graph, node, 1, fw_graph_compute (graph), x.rank, x.dim) != NULL
+         && fw_out (graph, node, 2, fw_graph_compute (graph), x.rank, x.dim) != NULL;
 }
 
 FwVal

@@ -59,7 +59,7 @@ fw_group_norm (FwGraph *graph, FwVal x, FwVal w, FwVal b, int groups, double eps
   return fw_record (graph, FW_OP (GROUP_NORM), &attributes, (FwVal[]) { fw_contiguous (graph, x), w, b }, 3);
 }
 
-/* x, w, scale, dy, h -> dx, dw, db, dshift, dscale; the last two have size 1 where scale broadcasts. */
+/* x, w, scale, dy, h -> dx, dw, db, dshift, dscale, narrow; dshift and dscale have size 1 where scale broadcasts. */
 gboolean
 fw_infer_layer_norm_grad (FwGraph *graph, FwNode *node)
 {
@@ -72,7 +72,7 @@ fw_infer_layer_norm_grad (FwGraph *graph, FwNode *node)
     dim[i] = j >= 0 ? scale->dim[j] : 1;
   }
   dim[x.rank - 1] = width;
-  if (fw_out (graph, node, 0, x.dtype, x.rank, x.dim) == NULL)
+  if (fw_out (graph, node, 0, x.dtype, x.rank, x.dim) == NULL || fw_out (graph, node, 5, fw_graph_compute (graph), x.rank, x.dim) == NULL)
     return FALSE;
   if (fw_in (graph, node, 1) != NULL)
     for (guint o = 1; o <= 2; o++)

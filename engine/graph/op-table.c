@@ -41,7 +41,7 @@ const FwOp fw_ops[FW_N_OPS] = {
   [FW_OP_CROSS_ENTROPY_GRAD] = { "cross_entropy_grad", 3, 1, 3, 0, FALSE, fw_infer_same, KERNELS (cross_entropy_grad),
                                 .integers = 2 },
 
-  [FW_OP_LINEAR] = { "linear", 5, 2, 2, sizeof (FwLinearAttributes), FALSE, fw_infer_linear, fw_grad_linear, fw_flops_linear,
+  [FW_OP_LINEAR] = { "linear", 5, 3, 2, sizeof (FwLinearAttributes), FALSE, fw_infer_linear, fw_grad_linear, fw_flops_linear,
                      KERNELS (linear), .broadcast = 1 << 4, .broadcast_like = -1, .alias = 8 },
   [FW_OP_LINEAR_GRAD_WEIGHT] = { "linear_grad_weight", 2, 2, 2, 0, FALSE, fw_infer_linear_grad_weight, NULL,
                                  fw_flops_linear_grad_weight, KERNELS (linear_grad_weight) },
@@ -65,7 +65,7 @@ const FwOp fw_ops[FW_N_OPS] = {
 
   [FW_OP_LAYER_NORM] = { "layer_norm", 5, 1, 1, sizeof (FwNormAttributes), FALSE, fw_infer_layer_norm, fw_grad_layer_norm,
                          KERNELS (layer_norm), .broadcast = 3 << 3, .broadcast_like = 0 },
-  [FW_OP_LAYER_NORM_GRAD] = { "layer_norm_grad", 5, 5, 1, sizeof (FwNormAttributes), FALSE, fw_infer_layer_norm_grad,
+  [FW_OP_LAYER_NORM_GRAD] = { "layer_norm_grad", 5, 6, 1, sizeof (FwNormAttributes), FALSE, fw_infer_layer_norm_grad,
                               KERNELS (layer_norm_grad), .broadcast = 1 << 2, .broadcast_like = 0 },
   [FW_OP_RMS_NORM] = { "rms_norm", 2, 1, 2, sizeof (FwNormAttributes), FALSE, fw_infer_norm, fw_grad_rms_norm,
                        KERNELS (rms_norm) },

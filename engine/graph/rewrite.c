@@ -256,6 +256,31 @@ fuse_conversion (Rewriter *rewriter, FwNode *node)
   return TRUE;
 }
 
+/* convert(op), where others read op's result as it is -> op that stores it twice */
+static gboolean
+fuse_narrowing (Rewriter *rewriter, FwNode *node)
+{
+  static const struct { FwOpId op; guint narrow; } twice[] = { { FW_OP_LINEAR, 2 }, { FW_OP_LAYER_NORM_GRAD, 5 } };
+  if (node->op != FW_OP (COPY))
+    return FALSE;
+  const FwValue *source = fw_graph_value (rewriter->graph, node->in[0]);
+  FwValue *copy = fw_graph_value (rewriter->graph, node->out[0]);
+  FwNode *feeder = source->producer;
+  for (guint i = 0; feeder != NULL && i < G_N_ELEMENTS (twice); i++) {
+    guint o = twice[i].narrow;
+    const FwValue *narrow = fw_graph_value (rewriter->graph, feeder->out[o]);
+    if (feeder->op != &fw_ops[twice[i].op] || feeder->out[0] != source->id || rewriter->uses[feeder->out[o]] > 0
+        || narrow->layout.dtype != copy->layout.dtype || source->layout.dtype == copy->layout.dtype
+        || !same_dims (&source->layout, &copy->layout))
+      continue;
+    feeder->out[o] = copy->id;
+    fw_node_remove (node);
+    copy->producer = feeder;
+    return TRUE;
+  }
+  return FALSE;
+}
+
 static void
 apply (FwGraph *graph, const Pattern *patterns)
 {
@@ -281,6 +306,6 @@ fw_rewrite_forward (FwGraph *graph)
 void
 fw_rewrite_final (FwGraph *graph)
 {
-  apply (graph, (const Pattern[]) { fuse_factor, fuse_arrival, fuse_residual, fuse_conversion, NULL });
+  apply (graph, (const Pattern[]) { fuse_factor, fuse_arrival, fuse_residual, fuse_conversion, fuse_narrowing, NULL });
   fw_place_parts (graph);
 }

@@ -8,7 +8,7 @@
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/run.h"
 
-enum { Y, X, H, GATE, SAVED, LINEAR_TENSORS }; /* the tensors walked */
+enum { Y, X, H, GATE, SAVED, NARROW, LINEAR_TENSORS }; /* the tensors walked */
 
 typedef struct {
   FwRows rows;
@@ -140,7 +140,7 @@ store_slopes (const FwFunctionKernel *function, const float *x, int64_t count, c
 
 /* What becomes of @count finished elements of a row, of which the first is in @column. */
 static void
-finish_elements (const FwKernelCall *call, const Linear *linear, const FwCursor *cursor, int64_t column, int64_t count, float *c)
+store_elements (const FwKernelCall *call, const Linear *linear, const FwCursor *cursor, int64_t column, int64_t count, float *c)
 {
   const FwTensor *bias = &call->in[2], *h = &call->in[3], *gate = &call->in[4], *y = &call->out[0], *saved = &call->out[1];
   const int64_t *step = linear->rows.step, *place = cursor->offset;
@@ -168,6 +168,17 @@ finish_elements (const FwKernelCall *call, const Linear *linear, const FwCursor 
     kept = none;
   }
   finish_any_run (c, b, g, added, kept, fw_run_of (y, place[Y] + column), count);
+}
+
+static void
+finish_elements (const FwKernelCall *call, const Linear *linear, const FwCursor *cursor, int64_t column, int64_t count, float *c)
+{
+  const FwTensor *y = &call->out[0], *narrow = &call->out[2];
+  const int64_t *place = cursor->offset;
+  float values[FW_RUN];
+  store_elements (call, linear, cursor, column, count, c);
+  if (fw_present (narrow))
+    fw_run_store (narrow, place[NARROW] + column, count, fw_run_load (y, place[Y] + column, 1, count, values));
 }
 
 static void
@@ -205,7 +216,7 @@ readable_in_place (const FwGemm *gemm, const FwRows *rows)
   return fw_micro_reads (gemm->kernel, x->dtype, gemm->depth, bytes) ? bytes : 0;
 }
 
-/* Lets microkernels store y themselves where they can: whole panels, without a function and anything saved, as bf16, by a gate of
+/* Lets microkernels store y themselves where they can: whole panels, without a function and any other result, as bf16, by a gate of
  * bf16 or not, or in f32 onto a residual. A gate besides a residual and what is saved would have to come from and go to memory a
  * few lines of a row at a time, which is slower than finishing whole rows. */
 static void
@@ -216,7 +227,7 @@ plan_end (FwGemm *gemm, const Linear *linear)
   const FwRows *rows = &linear->rows;
   FwMicroEnd end = { .bias = fw_present (bias) ? bias->data : NULL, .y = y->data, .h = fw_present (h) ? h->data : NULL,
                      .factor = fw_present (gate) ? gate->data : NULL };
-  if (gemm->kernel->run_to_end == NULL || linear->function->apply || fw_present (saved) || (end.h && end.factor)
+  if (gemm->kernel->run_to_end == NULL || linear->function->apply || fw_present (saved) || fw_present (&gemm->call->out[2]) || (end.h && end.factor)
       || gemm->columns % gemm->kernel->columns != 0 || y->dtype != (end.h ? FW_DTYPE_F32 : FW_DTYPE_BF16)
       || !even_rows (rows, Y, &end.y_stride) || (end.bias && (bias->dtype != FW_DTYPE_F32 || bias->stride[0] != 1))
       || (end.h && (h->dtype != FW_DTYPE_F32 || rows->step[H] != 1 || !even_rows (rows, H, &end.h_stride)))
@@ -231,7 +242,8 @@ plan_linear (FwGemm *gemm, Linear *linear, const FwKernelCall *call)
   const FwLinearAttributes *attributes = call->attributes;
   const FwTensor *x = &call->in[0], *y = &call->out[0];
   *linear = (Linear) { .transposed = attributes->transposed, .function = &fw_functions[attributes->function] };
-  fw_rows_init (&linear->rows, LINEAR_TENSORS, (const FwTensor *[]) { y, x, &call->in[3], &call->in[4], &call->out[1] }, false);
+  fw_rows_init (&linear->rows, LINEAR_TENSORS, (const FwTensor *[]) { y, x, &call->in[3], &call->in[4], &call->out[1],
+                                                                     &call->out[2] }, false);
   *gemm = (FwGemm) { .call = call, .kernel = fw_micro_for (x->dtype), .batches = 1, .rows = linear->rows.rows,
                      .columns = y->dim[y->rank - 1], .depth = x->dim[x->rank - 1], .operands = linear,
                      .fetch = linear_fetch, .pack_a = linear_pack_a, .pack_b = linear_pack_b, .finish = linear_finish };

@@ -8,7 +8,7 @@
 #include "kernels/cpu/row-math.h"
 #include "kernels/cpu/sums.h"
 
-enum { GRADIENT, INPUT, SCALE, RESULT, SCALE_GRADIENT, SHIFT_GRADIENT, ADDED, TENSORS }; /* the tensors walked */
+enum { GRADIENT, INPUT, SCALE, RESULT, SCALE_GRADIENT, SHIFT_GRADIENT, ADDED, NARROW, TENSORS }; /* the tensors walked */
 enum { PRODUCT_SUM, PLAIN_SUM };
 
 /* What a row's gradient is made of: the row as floats, two tensors that are read in runs, and one that is dense. */
@@ -159,12 +159,22 @@ backward_row (const Row *row, const FwTensor *dx, int64_t place, float factor, f
 }
 
 static void
+copy_row (const FwTensor *from, int64_t place, const FwTensor *to, int64_t to_place, int64_t count)
+{
+  float values[FW_RUN];
+  for (int64_t start = 0; start < count; start += FW_RUN) {
+    int64_t some = FW_MIN (count - start, FW_RUN);
+    fw_run_store (to, to_place + start, some, fw_run_load (from, place + start, 1, some, values));
+  }
+}
+
+static void
 norm_add (const FwSums *sums, const int64_t *offset, int64_t count, float *const *sum, float *work,
           const FwTensor *scale, bool centred)
 {
   const FwKernelCall *call = sums->call;
   const FwNormAttributes *attributes = call->attributes;
-  const FwTensor *w = &call->in[1], *dx = &call->out[0];
+  const FwTensor *w = &call->in[1], *dx = &call->out[0], *narrow = &call->out[5];
   const int64_t *step = sums->kept.step;
   Row row = { .x = load_row (&call->in[0], offset[INPUT], step[INPUT], count, work), .dy = &call->in[scale ? 3 : 2],
               .dy_place = offset[GRADIENT], .dy_step = step[GRADIENT] };
@@ -182,9 +192,14 @@ norm_add (const FwSums *sums, const int64_t *offset, int64_t count, float *const
   float length = (float) count, total[FW_MAX_SUMS], mean = centred ? row_sum (row.x, count) / length : 0;
   float factor = 1.0f / sqrtf (row_spread (row.x, count, mean) / length + (float) attributes->epsilon), shift = -mean * factor;
   weigh_row (&row, factor, shift, count, sum, total);
+  float mean_slope = centred ? total[PLAIN_SUM] / length : 0, along = total[PRODUCT_SUM] / length;
+  bool twice = scale && fw_present (narrow);
   if (fw_present (dx))
-    backward_row (&row, dx, offset[RESULT], factor, shift, centred ? total[PLAIN_SUM] / length : 0, total[PRODUCT_SUM] / length,
-                  count);
+    backward_row (&row, dx, offset[RESULT], factor, shift, mean_slope, along, count);
+  else if (twice)
+    backward_row (&row, narrow, offset[NARROW], factor, shift, mean_slope, along, count);
+  if (twice && fw_present (dx))
+    copy_row (dx, offset[RESULT], narrow, offset[NARROW], count);
 }
 
 static void
@@ -247,7 +262,8 @@ plan_layer_norm (FwSums *sums, const FwKernelCall *call)
 {
   const FwTensor *scale = &call->in[2], *dy = &call->in[3];
   *sums = (FwSums) { .call = call, .add = layer_norm_add, .finish = layer_norm_finish, .whole_rows = true };
-  const FwTensor *tensors[TENSORS] = { dy, &call->in[0], scale, &call->out[0], &call->out[4], &call->out[3], &call->in[4] };
+  const FwTensor *tensors[TENSORS] = { dy, &call->in[0], scale, &call->out[0], &call->out[4], &call->out[3], &call->in[4],
+                                        &call->out[5] };
   return fw_sums_init (sums, TENSORS, tensors, scale->rank >= 0 ? fw_broadcast_axes (dy, scale) : leading_axes (dy));
 }
 

@@ -21,7 +21,7 @@ linear_scratch (const FwKernelCall *call)
 
 /* The operands of one row of a linear layer's output. */
 typedef struct {
-  WalkRow h, gate, y, saved;
+  WalkRow h, gate, y, saved, narrow;
 } LinearRow;
 
 static void
@@ -43,6 +43,7 @@ run_linear (const FwKernelCall *call)
       rows[r] = (LinearRow) {
         walk_row (&call->in[3], &outputs, first + r), walk_row (&call->in[4], &outputs, first + r),
         walk_row (&call->out[0], &outputs, first + r), walk_row (&call->out[1], &outputs, first + r),
+        walk_row (&call->out[2], &outputs, first + r),
       };
     }
     for (int64_t n = 0; n < outputs.length; n++) {
@@ -58,6 +59,7 @@ run_linear (const FwKernelCall *call)
         if (rows[r].h.data != NULL)
           value += walk_get (&rows[r].h, n);
         walk_put (&rows[r].y, n, value);
+        walk_put (&rows[r].narrow, n, value);
         walk_put (&rows[r].saved, n, attributes->function == FW_FN_IDENTITY ? p : fw_ref_derivative (attributes->function, p, 0, 0));
       }
     }

@@ -63,17 +63,21 @@ run_layer_norm (const FwKernelCall *call)
   }
 }
 
-/* dx from @slope, the derivative by the standardised values @normal, and @h, which may be absent. */
+/* dx, twice, from @slope, the derivative by the standardised values @normal, and @h, which may be absent. */
 static void
-standardize_grad (const double *normal, const double *slope, int64_t count, double inverse, const WalkRow *h, const WalkRow *dx)
+standardize_grad (const double *normal, const double *slope, int64_t count, double inverse, const WalkRow *h, const WalkRow *dx,
+                  const WalkRow *narrow)
 {
   double mean = 0, along = 0;
   for (int64_t i = 0; i < count; i++) {
     mean += slope[i] / (double) count;
     along += slope[i] * normal[i] / (double) count;
   }
-  for (int64_t i = 0; i < count; i++)
-    walk_put (dx, i, (h->data != NULL ? walk_get (h, i) : 0) + inverse * (slope[i] - mean - normal[i] * along));
+  for (int64_t i = 0; i < count; i++) {
+    double value = (h->data != NULL ? walk_get (h, i) : 0) + inverse * (slope[i] - mean - normal[i] * along);
+    walk_put (dx, i, value);
+    walk_put (narrow, i, value);
+  }
 }
 
 /* dshift and dscale: for each of their elements the sum over the rows, and perhaps the columns, that share it. */
@@ -117,7 +121,7 @@ run_layer_norm_grad (const FwKernelCall *call)
   for (int64_t row = 0; row < rows.count; row++) {
     WalkRow x = walk_row (&call->in[0], &rows, row), scale = walk_row (&call->in[2], &rows, row);
     WalkRow dy = walk_row (&call->in[3], &rows, row), dx = walk_row (&call->out[0], &rows, row);
-    WalkRow h = walk_row (&call->in[4], &rows, row);
+    WalkRow h = walk_row (&call->in[4], &rows, row), narrow = walk_row (&call->out[5], &rows, row);
     walk_load (&x, rows.length, normal);
     walk_load (&dy, rows.length, slope);
     double inverse = standardize (normal, rows.length, attributes->epsilon);
@@ -129,7 +133,7 @@ run_layer_norm_grad (const FwKernelCall *call)
       if (w.data != NULL)
         slope[i] *= walk_get (&w, i);
     }
-    standardize_grad (normal, slope, rows.length, inverse, &h, &dx);
+    standardize_grad (normal, slope, rows.length, inverse, &h, &dx, &narrow);
   }
   walk_store (&dw, rows.length, w_sum);
   walk_store (&db, rows.length, b_sum);

@@ -34,7 +34,7 @@ static const Gradient gradients[] = {
   { "conv_grad_input", "conv", "o0 i1 -", 0, "0", false, NULL },
   { "conv_grad_weight", "conv", "i0 o0 o1", 1, "12", false, NULL },
   { "resample_grad", "resample", "o0", 0, "0", false, NULL },
-  { "layer_norm_grad", "layer_norm", "i0 i1 s1 s2 i2", 3, "01234", false, NULL, 4 },
+  { "layer_norm_grad", "layer_norm", "i0 i1 s1 s2 i2", 3, "012340", false, NULL, 4 },
   { "rms_norm_grad", "rms_norm", "i0 i1", 2, "01", false, NULL },
   { "group_norm_grad", "group_norm", "i0 i1 i2", 3, "012", false, NULL },
   { "embedding_grad", "embedding", "o0 i0", 1, "0", false, NULL },

@@ -92,7 +92,7 @@ const Op ops[] = {
   { KERNEL (softmax_grad), "fa fa", "fu" },
   { KERNEL (cross_entropy), "fa ia", "fu", .prepare = prepare_label },
   { KERNEL (cross_entropy_grad), "fa ia fa", "fu", .prepare = prepare_label },
-  { KERNEL (linear), "fu fu fu fu fu", "fu fu", .shared = "03", .shortens = 1, .optional_outputs = 2 },
+  { KERNEL (linear), "fu fu fu fu fu", "fu fu fu", .shared = "03", .shortens = 1, .optional_outputs = 6 },
   { KERNEL (linear_grad_weight), "fu fu", "fu fu", .shortens = 3, .optional_outputs = 3 },
   { KERNEL (matmul), "fa fa", "fu" },
   /* Softmax weights, at most 1 and adding up to 1, may be rounded to bf16 before the product with values within -1..1. */
@@ -107,7 +107,7 @@ const Op ops[] = {
   { KERNEL (resample_grad), "fa", "fu" },
   /* Dividing by the standard deviation of a few random numbers makes errors larger. */
   { KERNEL (layer_norm), "fa fa fa fa fa", "fu", .amplification = 8 },
-  { KERNEL (layer_norm_grad), "fa fa fa fa fu", "fu fu fu fu fu", .optional_outputs = 31, .amplification = 32 },
+  { KERNEL (layer_norm_grad), "fa fa fa fa fu", "fu fu fu fu fu fu", .optional_outputs = 63, .amplification = 32 },
   { KERNEL (rms_norm), "fa fa", "fu", .amplification = 8 },
   { KERNEL (rms_norm_grad), "fa fa fa", "fu fu", .optional_outputs = 3, .amplification = 32 },
   { KERNEL (group_norm), "fd fa fa", "fd", .amplification = 8 },

@@ -26,6 +26,9 @@ const OpRow rows_matmul[] = {
   { "linear", "2,15,64 96,64 96 - 2,15,96 -> 2,15,96 -", LINEAR (IDENTITY, false), 64 }, /* a gate without a residual */
   { "linear", "2,15,1100 1100,32 - - 2,15*,32 -> 2,15,32 -", LINEAR (IDENTITY, true), 1100 },
   { "linear", "2,5,48 32,48 32 - 2,5*,32 -> 2,5,32 2,5,32", LINEAR (SILU, false), 48 },
+  { "linear", "2,15,64 96,64 96 2,15,96 2,15*,96 -> 2,15,96 2,15,96 2,15,96", LINEAR (IDENTITY, false), 64 }, /* y twice */
+  { "linear", "3,64 32,64 - 3,32 - -> 3,32 - 3,32", LINEAR (IDENTITY, false), 64 },
+  { "linear", "3,64 32,64 32 - - -> 3,32 3,32 3,32", LINEAR (GELU_TANH, false), 64 },
   { "linear", "1,1 1,1 1 - - -> 1,1 1,1", LINEAR (IDENTITY, false), 1 },
   { "linear", "17 3,17 3 - - -> 3 3", LINEAR (IDENTITY, false), 17 },
   { "linear", "0,17 3,17 3 - - -> 0,3 0,3", LINEAR (IDENTITY, false), 17 },
