@@ -38,33 +38,33 @@ fw_round_up (int64_t value, int64_t unit)
   return fw_ceil_div (value, unit) * unit;
 }
 
-/* Ask for @bytes from @from on, or for @count elements of a tensor from element @offset on, to be in the second-level cache
- * soon, to be read or to be written: stores that miss the cache wait as long as loads do. The empty assembly keeps
- * compilers from thinking that a function which does nothing else can be left out. */
-#define FW_FETCH(from, bytes, write) \
+/* Ask for @bytes from @from on to be in the first-level cache soon, or for @count elements of a tensor from element @offset on to be
+ * in the second-level cache, to be read or to be written: stores that miss the cache wait as long as loads do. The empty
+ * assembly keeps compilers from thinking that a function which does nothing else can be left out. */
+#define FW_FETCH(from, bytes, write, near) \
   do { \
     const char *at = (const char *) (from), *past = at + (bytes); \
     for (at -= (uintptr_t) at % 64; at < past; at += 64) \
-      __builtin_prefetch (at, write, 2); \
+      __builtin_prefetch (at, write, near); \
     __asm__ volatile (""); \
   } while (0)
 
 static FW_ALWAYS_INLINE void
 fw_fetch_bytes (const void *from, int64_t bytes)
 {
-  FW_FETCH (from, bytes, 0);
+  FW_FETCH (from, bytes, 0, 3);
 }
 
 static FW_ALWAYS_INLINE void
 fw_fetch (const FwTensor *tensor, int64_t offset, int64_t count)
 {
   const int64_t size = tensor->dtype == FW_DTYPE_BF16 ? 2 : 4;
-  FW_FETCH ((const char *) tensor->data + offset * size, count * size, 0);
+  FW_FETCH ((const char *) tensor->data + offset * size, count * size, 0, 2);
 }
 
 static FW_ALWAYS_INLINE void
 fw_fetch_to_write (const FwTensor *tensor, int64_t offset, int64_t count)
 {
   const int64_t size = tensor->dtype == FW_DTYPE_BF16 ? 2 : 4;
-  FW_FETCH ((const char *) tensor->data + offset * size, count * size, 1);
+  FW_FETCH ((const char *) tensor->data + offset * size, count * size, 1, 2);
 }
