@@ -72,7 +72,8 @@ fw_infer_layer_norm_grad (FwGraph *graph, FwNode *node)
     dim[i] = j >= 0 ? scale->dim[j] : 1;
   }
   dim[x.rank - 1] = width;
-  if (fw_out (graph, node, 0, x.dtype, x.rank, x.dim) == NULL || fw_out (graph, node, 5, fw_graph_compute (graph), x.rank, x.dim) == NULL)
+  if (fw_out (graph, node, 0, x.dtype, x.rank, x.dim) == NULL
+      || fw_out (graph, node, 5, fw_graph_compute (graph), x.rank, x.dim) == NULL)
     return FALSE;
   if (fw_in (graph, node, 1) != NULL)
     for (guint o = 1; o <= 2; o++)

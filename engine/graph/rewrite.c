@@ -182,8 +182,8 @@ fuse_residual (Rewriter *rewriter, FwNode *node)
   gint32 h = node->in[0], gate = gated ? node->in[1] : 0, product = node->in[gated ? 2 : 1];
   const FwValue *value = fw_graph_value (rewriter->graph, product);
   FwNode *linear = value->producer;
-  if (linear == NULL || linear->op != FW_OP (LINEAR) || linear->out[0] != product || linear->in[3] != 0 || linear->in[4] != 0 || value->kept
-      || h == product || gate == product)
+  if (linear == NULL || linear->op != FW_OP (LINEAR) || linear->out[0] != product || linear->in[3] != 0 || linear->in[4] != 0
+      || value->kept || h == product || gate == product)
     return FALSE;
   const FwLinearAttributes *attributes = linear->attributes;
   if (attributes->function != FW_FN_IDENTITY && rewriter->uses[product] != 1)
@@ -222,8 +222,8 @@ fuse_arrival (Rewriter *rewriter, FwNode *node)
     const FwValue *h = fw_graph_value (rewriter->graph, node->in[1 - i]);
     FwValue *sum = fw_graph_value (rewriter->graph, node->out[0]);
     if (norm == NULL || norm->in[4] != 0 || !same_dims (&h->layout, &sum->layout) || h->layout.dtype != sum->layout.dtype
-        || h->layout.stride[h->layout.rank - 1] != 1
-        || fw_in (rewriter->graph, node, i)->dtype != sum->layout.dtype || (h->producer != NULL && h->producer->index > norm->index))
+        || fw_in (rewriter->graph, node, i)->dtype != sum->layout.dtype || h->layout.stride[h->layout.rank - 1] != 1
+        || (h->producer != NULL && h->producer->index >= norm->index))
       continue;
     fw_graph_value (rewriter->graph, norm->out[0])->producer = NULL;
     norm->in[4] = h->id;

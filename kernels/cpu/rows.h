@@ -12,7 +12,7 @@ typedef struct {
   int64_t stride[FW_MAX_WALKED][FW_MAX_RANK];
   int64_t rows;                                  /* product of dim */
   int64_t length, step[FW_MAX_WALKED];           /* elements of a row, and the distance between them */
-  const char *data[FW_MAX_WALKED];               /* where the tensors begin */
+  const char *data[FW_MAX_WALKED];               /* where the tensors begin; NULL for absent ones */
   int64_t size[FW_MAX_WALKED];                   /* bytes of their elements */
 } FwRows;
 
@@ -29,8 +29,6 @@ void fw_rows_seek (const FwRows *rows, int64_t row, FwCursor *cursor);
 /* The offsets of rows [first, first + count) of one of the tensors. */
 void fw_rows_offsets (const FwRows *rows, int tensor, int64_t first, int64_t count, int64_t *offset);
 
-extern int fw_test_mode __attribute__ ((weak));
-#define TMODE (&fw_test_mode ? fw_test_mode : 0)
 /* Asks for @count elements of a row to come, in every tensor that moves from row to row: what the processor fetches ahead by
  * itself ends with each page. @offset is where the present row begins in each tensor. */
 static inline void
@@ -39,13 +37,8 @@ fw_rows_fetch (const FwRows *rows, const int64_t *offset, int64_t count)
   enum { ROWS_AHEAD = 4 };
   for (int t = 0; rows->rank > 0 && t < rows->tensors; t++) {
     int64_t stride = rows->stride[t][rows->rank - 1];
-    if (stride != 0 && TMODE != 1) {
-      const char *p = rows->data[t] + (offset[t] + ROWS_AHEAD * stride) * rows->size[t];
-      if (TMODE == 0) fw_fetch_bytes (p, count * rows->size[t]);
-      else if (TMODE == 2) fw_fetch_bytes (p, 64);
-      else if (TMODE == 3) for (int64_t i = 0; i < count * rows->size[t]; i += 128) __builtin_prefetch (p + i, 0, 2);
-      else if (TMODE == 4) for (int64_t i = 0; i < count * rows->size[t]; i += 64) __builtin_prefetch (p + i, 0, 3);
-    }
+    if (stride != 0 && rows->data[t] != NULL)
+      fw_fetch_bytes (rows->data[t] + (offset[t] + ROWS_AHEAD * stride) * rows->size[t], count * rows->size[t]);
   }
 }
 

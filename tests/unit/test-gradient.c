@@ -139,6 +139,15 @@ row_unlike_modulation (Recording *r)
   return fw_modulate (G, fw_layer_norm (G, y, FW_NONE, FW_NONE, 1e-2), P (4), P (2, 1, 4));
 }
 
+/* What arrives at the norm's input comes from elsewhere, and where it is shift and scale too from the norm's own gradient. */
+static FwVal
+row_fused_arrival (Recording *r)
+{
+  FwVal x = P (2, 3, 4), y = fw_modulate (G, fw_layer_norm (G, x, FW_NONE, FW_NONE, 1e-2), P (2, 1, 4), P (2, 1, 4));
+  y = fw_add (G, x, fw_unary (G, FW_FN_SIN, y));
+  return fw_modulate (G, fw_layer_norm (G, y, FW_NONE, FW_NONE, 1e-2), y, y);
+}
+
 static FwVal
 row_fused_enlargement (Recording *r)
 {
@@ -237,7 +246,8 @@ static const Row rows[] = {
   NAMED (attention_causal),
   NAMED (attention_two_batches), NAMED (upsample), NAMED (layer_norm), NAMED (layer_norm_affine), NAMED (rms_norm),
   NAMED (group_norm), NAMED (embedding), NAMED (concat), NAMED (pad), NAMED (conv), NAMED (conv_strided), NAMED (conv_causal),
-  NAMED (conv_enlarged), NAMED (fused_activation), NAMED (fused_modulation), NAMED (unlike_modulation), NAMED (fused_enlargement),
+  NAMED (conv_enlarged), NAMED (fused_activation), NAMED (fused_modulation), NAMED (fused_arrival),
+  NAMED (unlike_modulation), NAMED (fused_enlargement),
   NAMED (fused_residual), NAMED (qkv), NAMED (used_twice), NAMED (slices_with_gaps), NAMED (slices_overlapping),
   NAMED (slices_summed),
   NAMED (slice_twice), NAMED (slices_and_whole), NAMED (concat_of_one_value),
