@@ -254,7 +254,7 @@ test_dump (void)
   fw_keep (graph, "y", fw_unary (graph, FW_FN_NEG, y));
   g_autofree char *text = fw_graph_dump_text (graph), *dot = fw_graph_dump_dot (graph);
   g_assert_cmpstr (text, ==,
-                   "   0  %3:f32[2, 4], %4:f32[2, 4] = linear (x:f32[2, 3], head.weight:f32[4, 3], -, -, -)  # head\n"
+                   "   0  %3:f32[2, 4], %4:f32[2, 4], %5:f32[2, 4] = linear (x:f32[2, 3], head.weight:f32[4, 3], -, -, -)  # head\n"
                    "   2  y:f32[2, 4] = unary (%3:f32[2, 4])  # \n");
   g_assert_cmpstr (dot, ==,
                    "digraph framewright {\n  node [shape=box, fontname=monospace];\n"
