@@ -198,6 +198,71 @@ residual_of_kept (FwGraph *graph)
 }
 
 static FwVal
+factor (FwGraph *graph)
+{
+  return fw_mul (graph, linear (graph, IN ("x", 2, 3, 4)), IN ("factor", 2, 3, 4));
+}
+
+static FwVal
+factor_that_repeats (FwGraph *graph)
+{
+  return fw_mul (graph, linear (graph, IN ("x", 2, 3, 4)), IN ("factor", 4));
+}
+
+static FwVal
+factor_of_shared (FwGraph *graph)
+{
+  FwVal y = linear (graph, IN ("x", 2, 3, 4));
+  return fw_sub (graph, fw_mul (graph, y, IN ("factor", 2, 3, 4)), y);
+}
+
+static FwVal
+factor_on_a_residual (FwGraph *graph)
+{
+  return fw_mul (graph, fw_add (graph, IN ("h", 2, 3, 4), linear (graph, IN ("x", 2, 3, 4))), IN ("factor", 2, 3, 4));
+}
+
+/* A factor and then a residual: what the factor multiplies is no longer what a gradient would need. */
+static FwVal
+residual_on_a_factor (FwGraph *graph)
+{
+  return fw_add (graph, IN ("h", 2, 3, 4), factor (graph));
+}
+
+static FwVal
+norm_gradient (FwGraph *graph)
+{
+  FwVal in[] = { IN ("x", 2, 3, 4), FW_NONE, FW_NONE, IN ("dy", 2, 3, 4) };
+  return fw_record (graph, FW_OP (LAYER_NORM_GRAD), &(FwNormAttributes) { 1e-3 }, in, 4);
+}
+
+static FwVal
+arrival (FwGraph *graph)
+{
+  return fw_add (graph, norm_gradient (graph), IN ("h", 2, 3, 4));
+}
+
+static FwVal
+arrival_made_later (FwGraph *graph)
+{
+  FwVal dx = norm_gradient (graph);
+  return fw_add (graph, fw_unary (graph, FW_FN_SIN, IN ("h", 2, 3, 4)), dx);
+}
+
+static FwVal
+arrival_that_repeats (FwGraph *graph)
+{
+  return fw_add (graph, norm_gradient (graph), IN ("h", 4));
+}
+
+static FwVal
+arrival_turned (FwGraph *graph)
+{
+  FwVal h = fw_permute_to (graph, IN ("h", 2, 4, 3), 0, 2, 1);
+  return fw_add (graph, norm_gradient (graph), h);
+}
+
+static FwVal
 conversion (FwGraph *graph)
 {
   return fw_affine (graph, fw_cast (graph, fw_unary (graph, FW_FN_SIN, IN ("x", 3, 4)), FW_DTYPE_BF16), 2, 0);
@@ -242,6 +307,15 @@ static const Row rows[] = {
   { "residual of its view", residual_of_its_view, FW_OP_BINARY, 1, 1 },
   { "residual that repeats", residual_that_repeats, FW_OP_BINARY, 1, 1 },
   { "residual of kept", residual_of_kept, FW_OP_BINARY, 1, 1 },
+  { "factor", factor, FW_OP_BINARY, 1, 0 },
+  { "factor that repeats", factor_that_repeats, FW_OP_BINARY, 1, 1 },
+  { "factor of shared", factor_of_shared, FW_OP_BINARY, 2, 2 },
+  { "factor on a residual", factor_on_a_residual, FW_OP_BINARY, 2, 1 },
+  { "residual on a factor", residual_on_a_factor, FW_OP_BINARY, 2, 1 },
+  { "arrival", arrival, FW_OP_BINARY, 1, 0 },
+  { "arrival made later", arrival_made_later, FW_OP_BINARY, 1, 1 },
+  { "arrival that repeats", arrival_that_repeats, FW_OP_BINARY, 1, 1 },
+  { "arrival turned", arrival_turned, FW_OP_BINARY, 1, 1 },
   { "conversion", conversion, FW_OP_COPY, 1, 0 },
   { "conversion of shared", conversion_of_shared, FW_OP_COPY, 1, 1 },
   { "conversion to integers", conversion_to_integers, FW_OP_COPY, 1, 1 },
@@ -278,6 +352,36 @@ test_row (gconstpointer data)
     g_assert_cmpfloat (test_run_difference (&plain, &fused, "y"), <=, ways[i].tolerance * test_run_largest (&plain, "y"));
     if (fw_graph_named (plain.graph, "linear") != NULL)
       g_assert_true (test_run_same (&plain, &fused, "linear"));
+  }
+}
+
+/* A stream in f32 whose next reader wants bf16: the layer stores both, once. */
+static FwGraph *
+narrowed (gboolean fused)
+{
+  FwGraph *graph = fw_graph_new (FW_DTYPE_BF16);
+  FwVal x = fw_cast (graph, IN ("x", 2, 3, 4), FW_DTYPE_BF16), h = fw_add (graph, IN ("h", 2, 3, 4), linear (graph, x));
+  fw_keep (graph, "stream", h);
+  fw_keep (graph, "y", fw_affine (graph, fw_cast (graph, h, FW_DTYPE_BF16), 2, 0));
+  if (fused)
+    fw_rewrite_final (graph);
+  return graph;
+}
+
+static void
+test_narrowing (void)
+{
+  g_autoptr (FwDevice) device = test_device (NULL, 1);
+  g_auto (TestRun) plain = { NULL }, fused = { NULL };
+  test_run_init (&plain, narrowed (FALSE), device);
+  test_run_init (&fused, narrowed (TRUE), device);
+  g_assert_cmpuint (test_nodes (plain.graph, FW_OP (COPY)), ==, 2);
+  g_assert_cmpuint (test_nodes (fused.graph, FW_OP (COPY)), ==, 1);
+  test_run_go (&plain);
+  test_run_go (&fused);
+  for (int i = 0; i < 2; i++) {
+    const char *name = i == 0 ? "stream" : "y";
+    g_assert_cmpfloat (test_run_difference (&plain, &fused, name), <=, 0x1p-7 * test_run_largest (&plain, name));
   }
 }
 
@@ -387,6 +491,7 @@ main (int argc, char **argv)
     g_autofree char *path = g_strconcat ("/rewrite/", rows[i].name, NULL);
     g_test_add_data_func (path, &rows[i], test_row);
   }
+  g_test_add_func ("/rewrite/narrowing", test_narrowing);
   g_test_add_func ("/rewrite/stdit", test_stdit);
   g_test_add_func ("/rewrite/t5", test_t5);
   g_test_add_func ("/rewrite/sd-vae", test_sd_vae);
