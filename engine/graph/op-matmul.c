@@ -59,8 +59,8 @@ fw_flops_linear_grad_weight (const FwGraph *graph, const FwNode *node)
   return 2 * rows (x) * x->dim[x->rank - 1] * dy->dim[dy->rank - 1];
 }
 
-/* y = [h +] [gate *] fn(p), p = x w^T + bias. A fused gate is differentiated only with fn the identity, where "saved" is what
- * the gate multiplies; fusion keeps to that. */
+/* y = [h +] [gate *] fn(p), p = x w^T + bias. A gate is differentiated only with fn the identity, where "saved" is what
+ * the gate multiplies; fusions before the gradient keep to that. */
 void
 fw_grad_linear (FwGradient *gradient, const FwNode *node)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Fusions: small patterns over producers and single uses. Each replaces the later node, so operands are always ready. */
+ * Fusions: small patterns over producers and single uses. Most replace the later node, so that operands are always ready. */
 #include "engine/graph/rewrite.h"
 
 #include <string.h>
@@ -125,12 +125,17 @@ fuse_modulation (Rewriter *rewriter, FwNode *node)
   if (!same_dims (x, y) || !same_dims (added, factor))
     return FALSE;
   FwDtype dtype = fw_graph_value (rewriter->graph, norm->out[0])->layout.dtype;
+  gint32 result = node->out[0];
   fw_node_remove (product);
   fw_node_remove (plus_one);
   replace (rewriter, node, norm, norm->attributes);
   node->in[3] = shift;
   node->in[4] = scale;
-  fw_graph_value (rewriter->graph, node->out[0])->layout.dtype = dtype;
+  for (gint32 id = 1; id < (gint32) fw_graph_n_values (rewriter->graph); id++) { /* the result and its views */
+    FwValue *value = fw_graph_value (rewriter->graph, id);
+    if (value->base == result)
+      value->layout.dtype = dtype;
+  }
   return TRUE;
 }
 
@@ -155,7 +160,7 @@ fuse_enlargement (Rewriter *rewriter, FwNode *node)
   return TRUE;
 }
 
-/* linear * factor -> linear with the factor as its gate */
+/* linear * factor -> linear with the factor as its gate; only when gradients have been made, which know no such gate */
 static gboolean
 fuse_factor (Rewriter *rewriter, FwNode *node)
 {
@@ -186,7 +191,7 @@ fuse_residual (Rewriter *rewriter, FwNode *node)
       || value->kept || h == product || gate == product)
     return FALSE;
   const FwLinearAttributes *attributes = linear->attributes;
-  if (attributes->function != FW_FN_IDENTITY && rewriter->uses[product] != 1)
+  if ((attributes->function != FW_FN_IDENTITY && rewriter->uses[product] != 1) || rewriter->uses[linear->out[2]] > 0)
     return FALSE;
   const FwTensor *sum = &fw_graph_value (rewriter->graph, node->out[0])->layout, *addend = fw_in (rewriter->graph, node, 0);
   if (!same_dims (addend, sum) || !same_dims (&value->layout, sum))
@@ -256,7 +261,7 @@ fuse_conversion (Rewriter *rewriter, FwNode *node)
   return TRUE;
 }
 
-/* convert(op), where others read op's result as it is -> op that stores it twice */
+/* convert(op), where others read op's result as it is -> op, in its old place, that stores it twice */
 static gboolean
 fuse_narrowing (Rewriter *rewriter, FwNode *node)
 {
@@ -273,9 +278,11 @@ fuse_narrowing (Rewriter *rewriter, FwNode *node)
         || narrow->layout.dtype != copy->layout.dtype || source->layout.dtype == copy->layout.dtype
         || !same_dims (&source->layout, &copy->layout))
       continue;
+    fw_graph_value (rewriter->graph, feeder->out[o])->producer = NULL;
     feeder->out[o] = copy->id;
     fw_node_remove (node);
     copy->producer = feeder;
+    rewriter->uses[source->id]--;
     return TRUE;
   }
   return FALSE;

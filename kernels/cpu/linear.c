@@ -223,13 +223,14 @@ static void
 plan_end (FwGemm *gemm, const Linear *linear)
 {
   const FwTensor *bias = &gemm->call->in[2], *h = &gemm->call->in[3], *gate = &gemm->call->in[4];
-  const FwTensor *y = &gemm->call->out[0], *saved = &gemm->call->out[1];
+  const FwTensor *y = &gemm->call->out[0];
   const FwRows *rows = &linear->rows;
   FwMicroEnd end = { .bias = fw_present (bias) ? bias->data : NULL, .y = y->data, .h = fw_present (h) ? h->data : NULL,
                      .factor = fw_present (gate) ? gate->data : NULL };
-  if (gemm->kernel->run_to_end == NULL || linear->function->apply || fw_present (saved) || fw_present (&gemm->call->out[2]) || (end.h && end.factor)
-      || gemm->columns % gemm->kernel->columns != 0 || y->dtype != (end.h ? FW_DTYPE_F32 : FW_DTYPE_BF16)
-      || !even_rows (rows, Y, &end.y_stride) || (end.bias && (bias->dtype != FW_DTYPE_F32 || bias->stride[0] != 1))
+  bool alone = !linear->function->apply && !fw_present (&gemm->call->out[1]) && !fw_present (&gemm->call->out[2]);
+  if (gemm->kernel->run_to_end == NULL || !alone || (end.h && end.factor) || gemm->columns % gemm->kernel->columns != 0
+      || y->dtype != (end.h ? FW_DTYPE_F32 : FW_DTYPE_BF16) || !even_rows (rows, Y, &end.y_stride)
+      || (end.bias && (bias->dtype != FW_DTYPE_F32 || bias->stride[0] != 1))
       || (end.h && (h->dtype != FW_DTYPE_F32 || rows->step[H] != 1 || !even_rows (rows, H, &end.h_stride)))
       || (end.factor && (gate->dtype != FW_DTYPE_BF16 || rows->step[GATE] != 1 || !even_rows (rows, GATE, &end.factor_stride))))
     return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Gradients of layer_norm and rms_norm: with n the normalised row and g the gradient that reaches it,
- * dx = factor * (g - mean(g) - n mean(g n)), without mean(g) for rms_norm; the parameters' gradients are sums over rows of
- * dy n and dy. */
+ * dx = h + factor * (g - mean(g) - n mean(g n)), without mean(g) and h for rms_norm; the parameters' gradients are sums over rows
+ * of dy n and dy. */
 #include <math.h>
 
 #include "kernels/cpu/kernels.h"

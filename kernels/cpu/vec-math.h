@@ -47,6 +47,7 @@ vec_exp2_within (FwVec x)
   return vec_scale (vec_fma (p, r, vec_set (1.0f)), n);
 }
 
+/* The same for any x. */
 VEC_INLINE FwVec
 vec_exp2 (FwVec x)
 {

@@ -24,6 +24,8 @@ const OpRow rows_matmul[] = {
   { "linear", "33*,64 64,96 96 - - -> 33,96 -", LINEAR (IDENTITY, true), 64 },
   { "linear", "3,5,64 32,64 32 - - -> 3,5,32 -", LINEAR (IDENTITY, false), 64 },
   { "linear", "2,15,64 96,64 96 - 2,15,96 -> 2,15,96 -", LINEAR (IDENTITY, false), 64 }, /* a gate without a residual */
+  { "linear", "2,15,64 96,64 - - 2,15,96 -> 2,15,96 -", LINEAR (IDENTITY, false), 64 },
+  { "linear", "33,1100 64,1100 - - 33,64 -> 33,64 -", LINEAR (IDENTITY, false), 1100 },
   { "linear", "2,15,1100 1100,32 - - 2,15*,32 -> 2,15,32 -", LINEAR (IDENTITY, true), 1100 },
   { "linear", "2,5,48 32,48 32 - 2,5*,32 -> 2,5,32 2,5,32", LINEAR (SILU, false), 48 },
   { "linear", "2,15,64 96,64 96 2,15,96 2,15*,96 -> 2,15,96 2,15,96 2,15,96", LINEAR (IDENTITY, false), 64 }, /* y twice */
