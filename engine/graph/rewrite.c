@@ -248,8 +248,8 @@ fuse_conversion (Rewriter *rewriter, FwNode *node)
     return FALSE;
   const FwValue *source = fw_graph_value (rewriter->graph, node->in[0]);
   FwNode *feeder = source->producer;
-  if (feeder == NULL || feeder->op == NULL || feeder->op->view || source->kept || rewriter->uses[source->id] != 1 || feeder->out[0] != source->id
-      || source->base != source->id || !fw_tensor_is_contiguous (&source->layout))
+  if (feeder == NULL || feeder->op == NULL || feeder->op->view || source->kept || rewriter->uses[source->id] != 1
+      || feeder->out[0] != source->id || source->base != source->id || !fw_tensor_is_contiguous (&source->layout))
     return FALSE;
   for (guint o = 1; o < feeder->op->n_out; o++)
     if (feeder->out[o] != 0 && rewriter->uses[feeder->out[o]] > 0)
