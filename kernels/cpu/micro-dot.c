@@ -168,23 +168,6 @@ load_bias (const float *bias, FwVec *vectors)
     vectors[v] = bias ? vec_load (bias + v * VEC) : vec_zero ();
 }
 
-static FW_ALWAYS_INLINE void
-multiply_to_end (const int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride,
-                 const FwMicroEnd *end)
-{
-  FwVec sum[ROWS][VECTORS], bias[VECTORS];
-  load_sums (rows, VECTORS, c, c_stride, c != NULL, sum);
-  add_products (rows, VECTORS, &(FwMicroPart) { 0, depth }, 1, a, row_bytes, 4, b, sum);
-  load_bias (end->bias, bias);
-  uint16_t *y = end->y;
-  FW_UNROLL
-  for (int r = 0; r < rows; r++) {
-    FW_UNROLL
-    for (int v = 0; v < VECTORS; v++)
-      vec_store_bf16 (y + r * end->y_stride + v * VEC, sum[r][v] + bias[v]);
-  }
-}
-
 /* The factors arrive, and the lines of y are made ready to be written, while the products are computed. */
 static FW_ALWAYS_INLINE void
 fetch_factors (const int rows, const FwMicroEnd *end)
@@ -197,11 +180,12 @@ fetch_factors (const int rows, const FwMicroEnd *end)
 }
 
 static FW_ALWAYS_INLINE void
-multiply_by_factor (const int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride,
-                    const FwMicroEnd *end)
+multiply_to_end (const int rows, const bool by_factor, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c,
+                 int64_t c_stride, const FwMicroEnd *end)
 {
   FwVec sum[ROWS][VECTORS], bias[VECTORS];
-  fetch_factors (rows, end);
+  if (by_factor)
+    fetch_factors (rows, end);
   load_sums (rows, VECTORS, c, c_stride, c != NULL, sum);
   add_products (rows, VECTORS, &(FwMicroPart) { 0, depth }, 1, a, row_bytes, 4, b, sum);
   load_bias (end->bias, bias);
@@ -209,9 +193,12 @@ multiply_by_factor (const int rows, int64_t depth, const char *a, int64_t row_by
   FW_UNROLL
   for (int r = 0; r < rows; r++) {
     FW_UNROLL
-    for (int v = 0; v < VECTORS; v++)
-      vec_store_bf16 (y + r * end->y_stride + v * VEC,
-                      vec_load_bf16 (end->factor + r * end->factor_stride + v * VEC) * (sum[r][v] + bias[v]));
+    for (int v = 0; v < VECTORS; v++) {
+      FwVec value = sum[r][v] + bias[v];
+      if (by_factor)
+        value = value * vec_load_bf16 (end->factor + r * end->factor_stride + v * VEC);
+      vec_store_bf16 (y + r * end->y_stride + v * VEC, value);
+    }
   }
 }
 
@@ -266,13 +253,13 @@ multiply_onto (const int rows, int64_t depth, const char *a, int64_t row_bytes, 
   DEFINE_TILE (count, 1) DEFINE_TILE (count, 2) \
   static void to_end_##count (int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride, \
                               const FwMicroEnd *end) \
-  { multiply_to_end (count, depth, a, row_bytes, b, c, c_stride, end); } \
+  { multiply_to_end (count, false, depth, a, row_bytes, b, c, c_stride, end); } \
   static void onto_##count (int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride, \
                             const FwMicroEnd *end) \
   { multiply_onto (count, depth, a, row_bytes, b, c, c_stride, end); } \
   static void by_factor_##count (int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride, \
                                  const FwMicroEnd *end) \
-  { multiply_by_factor (count, depth, a, row_bytes, b, c, c_stride, end); }
+  { multiply_to_end (count, true, depth, a, row_bytes, b, c, c_stride, end); }
 EACH_ROW_COUNT (DEFINE_TILES)
 
 #define TILE_ROW(count) { tile_##count##_1, tile_##count##_2 },
