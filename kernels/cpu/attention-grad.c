@@ -100,22 +100,27 @@ typedef struct Meeting {
   const struct Meeting *next; /* the sequence after it; NULL if there is none */
 } Meeting;
 
-/* Between products: brings rows near that are soon written, and rows that the next sequence begins with, a few at a time. */
-enum { FETCHES = 5 };
+/* What is asked for during product @product of a block, of @rows, @columns and @depth: rows that are soon written, and rows that the
+ * next sequence begins with. */
+enum { PRODUCTS = 5 };
 
-static void
-fetch (const Meeting *meeting, int part)
+static FwFetching
+expect (const FwMicroKernel *kernel, const Meeting *meeting, int product, int64_t rows, int64_t columns, int64_t depth)
 {
-  const FwHead *written[FETCHES] = { &meeting->dv, &meeting->dk };
+  const FwHead *written[PRODUCTS] = { &meeting->dv, &meeting->dk };
   const Meeting *next = meeting->next;
+  FwFetching fetching = fw_block_fetching (kernel, rows, columns, depth);
+  if (meeting->key == 0 && product == 2)
+    fw_expect_head (&fetching, &meeting->dq, meeting->query, meeting->queries);
   if (meeting->key > 0 || meeting->query > 0)
-    return;
-  if (written[part] != NULL)
-    fw_fetch_head_to_write (written[part], 0, MOST_FETCHED);
+    return fetching;
+  if (written[product] != NULL)
+    fw_expect_head (&fetching, written[product], 0, MOST_FETCHED);
   if (next != NULL) {
-    const FwHead *read[FETCHES] = { &next->o, &next->slope, &next->k, &next->v, &next->q };
-    fw_fetch_head (read[part], 0, MOST_FETCHED);
+    const FwHead *read[PRODUCTS] = { &next->o, &next->slope, &next->k, &next->v, &next->q };
+    fw_expect_head (&fetching, read[product], 0, MOST_FETCHED);
   }
+  return fetching;
 }
 
 static FW_ALWAYS_INLINE float
@@ -222,11 +227,12 @@ differentiate_block (const Attention *attention, const Room *room, const Meeting
   int64_t queries = meeting->queries, keys = meeting->keys, width = attention->width, value_width = attention->value_width;
   int64_t query_depth = fw_round_up (queries, kernel->step), key_depth = fw_round_up (keys, kernel->step);
   fw_pack_head_columns (kernel, &meeting->q, meeting->query, queries, room->query_columns);
-  fetch (meeting, 0);
-  fw_multiply_width (kernel, keys, queries, width, meeting->key_rows, room->query_columns, room->scores, SCORE_STRIDE);
+  FwFetching fetching = expect (kernel, meeting, 0, keys, queries, width);
+  fw_multiply_width (kernel, keys, queries, width, meeting->key_rows, room->query_columns, room->scores, SCORE_STRIDE, &fetching);
   fw_pack_head_columns (kernel, &meeting->slope, meeting->query, queries, room->slope_columns);
-  fetch (meeting, 1);
-  fw_multiply_width (kernel, keys, queries, value_width, meeting->value_rows, room->slope_columns, room->slopes, SCORE_STRIDE);
+  fetching = expect (kernel, meeting, 1, keys, queries, value_width);
+  fw_multiply_width (kernel, keys, queries, value_width, meeting->value_rows, room->slope_columns, room->slopes, SCORE_STRIDE,
+                     &fetching);
   for (int64_t key = 0; key < keys; key++) {
     int64_t from = attention->causal ? FW_MAX (0, meeting->key + key - meeting->query) : 0;
     differentiate_key (attention, room, meeting, key, fw_key_counts (mask, meeting->b1, meeting->key + key) ? from : queries + VEC, query_depth);
@@ -235,20 +241,22 @@ differentiate_block (const Attention *attention, const Room *room, const Meeting
     add_to_bias (attention, room, meeting);
 
   fw_pack_head_across (kernel, &meeting->slope, meeting->query, queries, room->slope_across);
-  fetch (meeting, 2);
-  fw_multiply_block (kernel, keys, value_width, query_depth, room->weight_rows, room->slope_across,
+  fetching = expect (kernel, meeting, 2, keys, value_width, query_depth);
+  fw_multiply_block (kernel, keys, value_width, query_depth, room->weight_rows, kernel->row_bytes, room->slope_across,
                      fw_panel_bytes (kernel, queries), room->dv + meeting->key * attention->value_stride,
-                     attention->value_stride, !first);
+                     attention->value_stride, !first, &fetching);
   fw_pack_head_across (kernel, &meeting->q, meeting->query, queries, room->query_across);
-  fetch (meeting, 3);
-  fw_multiply_block (kernel, keys, width, query_depth, room->score_rows, room->query_across, fw_panel_bytes (kernel, queries),
-                     room->dk + meeting->key * attention->key_stride, attention->key_stride, !first);
+  fetching = expect (kernel, meeting, 3, keys, width, query_depth);
+  fw_multiply_block (kernel, keys, width, query_depth, room->score_rows, kernel->row_bytes, room->query_across,
+                     fw_panel_bytes (kernel, queries), room->dk + meeting->key * attention->key_stride, attention->key_stride,
+                     !first, &fetching);
 
   FwLines turned = { .data = room->scores, .dtype = FW_DTYPE_F32, .stride = SCORE_STRIDE, .step = 1 };
   fw_pack_rows_across (kernel, room->turned_rows, &turned, 0, queries, keys, key_depth);
-  fetch (meeting, 4);
-  fw_multiply_block (kernel, queries, width, key_depth, room->turned_rows, room->key_across, fw_panel_bytes (kernel, keys),
-                     room->dq + meeting->query * attention->key_stride, attention->key_stride, meeting->key > 0);
+  fetching = expect (kernel, meeting, 4, queries, width, key_depth);
+  fw_multiply_block (kernel, queries, width, key_depth, room->turned_rows, kernel->row_bytes, room->key_across,
+                     fw_panel_bytes (kernel, keys), room->dq + meeting->query * attention->key_stride, attention->key_stride,
+                     meeting->key > 0, &fetching);
 }
 
 static Meeting
@@ -300,8 +308,6 @@ differentiate_sequence (const Attention *attention, const Room *room, Meeting *m
         return;
       meeting->queries = FW_MIN (attention->block_queries, attention->queries - meeting->query);
       fw_fetch_head (&meeting->q, meeting->query + meeting->queries, attention->block_queries);
-      if (meeting->key == 0)
-        fw_fetch_head_to_write (&meeting->dq, meeting->query, meeting->queries);
       differentiate_block (attention, room, meeting, first && meeting->query == 0);
     }
   }

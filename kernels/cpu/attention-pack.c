@@ -40,16 +40,16 @@ fw_pack_head_across (const FwMicroKernel *kernel, const FwHead *head, int64_t fi
 
 void
 fw_multiply_width (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t width, FwHeadRows a, const char *b,
-                   float *c, int64_t c_stride)
+                   float *c, int64_t c_stride, FwFetching *fetching)
 {
   int64_t longest = FW_MIN (width, kernel->depth), panel_bytes = fw_panel_bytes (kernel, longest);
   if (a.in_place) {
-    fw_multiply_rows (kernel, rows, columns, width, a.data, a.row_bytes, b, panel_bytes, c, c_stride);
+    fw_multiply_block (kernel, rows, columns, width, a.data, a.row_bytes, b, panel_bytes, c, c_stride, false, fetching);
     return;
   }
   for (int64_t start = 0; start < width; start += kernel->depth) {
     int64_t depth = fw_round_up (FW_MIN (width - start, kernel->depth), kernel->step);
-    fw_multiply_block (kernel, rows, columns, depth, a.data, b, panel_bytes, c, c_stride, start > 0);
+    fw_multiply_block (kernel, rows, columns, depth, a.data, kernel->row_bytes, b, panel_bytes, c, c_stride, start > 0, fetching);
     a.data += fw_round_up (rows, FW_ROW_PADDING) * kernel->row_bytes;
     b += fw_ceil_div (columns, kernel->columns) * panel_bytes;
   }

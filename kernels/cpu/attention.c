@@ -184,23 +184,32 @@ place_of (const Attention *attention, int64_t item)
   return (Place) { sequence / attention->sequences, sequence % attention->sequences, head, block * attention->block_queries };
 }
 
-/* Brings what @item begins with near, while the one before it is worked on. */
+/* What the first product of an item asks for: queries and keys of @next, the item after it, which may be NULL. */
 static void
-fetch (const Attention *attention, int64_t item)
+expect_scores (const Attention *attention, const Place *next, FwFetching *fetching)
 {
   const FwTensor *in = attention->call->in;
-  Place place = place_of (attention, item);
-  FwHead q = fw_head (&in[0], place.b1, place.b2, place.head);
-  fw_fetch_head (&q, place.query, attention->block_queries);
-  if (place.query > 0)
+  if (next == NULL)
     return;
-  FwHead k = fw_head (&in[1], place.b1, place.b2, place.head), v = fw_head (&in[2], place.b1, place.b2, place.head);
-  fw_fetch_head (&k, 0, MOST_FETCHED);
-  fw_fetch_head (&v, 0, MOST_FETCHED);
+  FwHead q = fw_head (&in[0], next->b1, next->b2, next->head), k = fw_head (&in[1], next->b1, next->b2, next->head);
+  fw_expect_head (fetching, &q, next->query, attention->block_queries);
+  if (next->query == 0)
+    fw_expect_head (fetching, &k, 0, MOST_FETCHED);
+}
+
+/* The second: its own results, which are to be written, and values of @next. */
+static void
+expect_results (const Attention *attention, const FwHead *o, const Meeting *meeting, const Place *next, FwFetching *fetching)
+{
+  fw_expect_head (fetching, o, meeting->query, meeting->queries);
+  if (next == NULL || next->query > 0)
+    return;
+  FwHead v = fw_head (&attention->call->in[2], next->b1, next->b2, next->head);
+  fw_expect_head (fetching, &v, 0, MOST_FETCHED);
 }
 
 static void
-attend (const Attention *attention, const Room *room, int64_t item)
+attend (const Attention *attention, const Room *room, int64_t item, const Place *next)
 {
   const FwMicroKernel *kernel = attention->kernel;
   const FwKernelCall *call = attention->call;
@@ -211,7 +220,6 @@ attend (const Attention *attention, const Room *room, int64_t item)
   FwHead q = fw_head (&call->in[0], b1, b2, head), k = fw_head (&call->in[1], b1, b2, head);
   FwHead v = fw_head (&call->in[2], b1, b2, head);
   FwHead o = fw_head (&call->out[0], b1, b2, head);
-  fw_fetch_head_to_write (&o, meeting.query, meeting.queries);
   int64_t keys = attention->causal ? FW_MIN (attention->keys, meeting.query + meeting.queries) : attention->keys;
   FwHeadRows rows = fw_head_rows (kernel, &q, meeting.query, meeting.queries, room->q);
   for (int64_t row = 0; keys == 0 && row < meeting.queries; row++) {
@@ -220,14 +228,20 @@ attend (const Attention *attention, const Room *room, int64_t item)
   }
   for (meeting.key = 0; meeting.key < keys; meeting.key += attention->block_keys) {
     meeting.keys = FW_MIN (attention->block_keys, keys - meeting.key);
-    int64_t padded = fw_round_up (meeting.keys, kernel->step);
+    int64_t padded = fw_round_up (meeting.keys, kernel->step), value_width = attention->value_width;
+    FwFetching fetching = fw_block_fetching (kernel, meeting.queries, meeting.keys, attention->width);
+    if (meeting.key == 0)
+      expect_scores (attention, next, &fetching);
     fw_pack_head_columns (kernel, &k, meeting.key, meeting.keys, room->k);
     fw_multiply_width (kernel, meeting.queries, meeting.keys, attention->width, rows, room->k, room->scores,
-                       attention->score_stride);
+                       attention->score_stride, &fetching);
     weigh_scores (attention, room, &meeting, padded);
     fw_pack_head_across (kernel, &v, meeting.key, meeting.keys, room->v);
-    fw_multiply_block (kernel, meeting.queries, attention->value_width, padded, room->weights, room->v,
-                       fw_panel_bytes (kernel, meeting.keys), room->results, attention->result_stride, meeting.key > 0);
+    fetching = fw_block_fetching (kernel, meeting.queries, value_width, padded);
+    if (meeting.key == 0)
+      expect_results (attention, &o, &meeting, next, &fetching);
+    fw_multiply_block (kernel, meeting.queries, value_width, padded, room->weights, kernel->row_bytes, room->v,
+                       fw_panel_bytes (kernel, meeting.keys), room->results, attention->result_stride, meeting.key > 0, &fetching);
   }
   store_results (attention, room, &meeting, b2);
 }
@@ -241,9 +255,8 @@ attend_range (void *context, int64_t begin, int64_t end, int worker)
   if (attention->kernel->begin)
     attention->kernel->begin ();
   for (int64_t item = begin; item < end; item++) {
-    if (item + 1 < end)
-      fetch (attention, item + 1);
-    attend (attention, &room, item);
+    Place next = place_of (attention, item + 1 < end ? item + 1 : item);
+    attend (attention, &room, item, item + 1 < end ? &next : NULL);
   }
   if (attention->kernel->end)
     attention->kernel->end ();

@@ -50,12 +50,14 @@ fw_fetch_head (const FwHead *head, int64_t first, int64_t count)
     fw_fetch (head->tensor, head->place + row * head->stride, head->width);
 }
 
-/* The same for rows of a result, which may be absent. */
+/* Adds the same rows, of a head that may be absent, to what is asked for during products. */
 static inline void
-fw_fetch_head_to_write (const FwHead *head, int64_t first, int64_t count)
+fw_expect_head (FwFetching *fetching, const FwHead *head, int64_t first, int64_t count)
 {
-  for (int64_t row = first; fw_present (head->tensor) && row < FW_MIN (first + count, head->tensor->dim[2]); row++)
-    fw_fetch_to_write (head->tensor, head->place + row * head->stride, head->width);
+  FwLines lines = fw_head_lines (head, first);
+  int64_t size = (int64_t) fw_dtype_size (head->tensor->dtype), rows = FW_MIN (count, head->tensor->dim[2] - first);
+  if (fw_present (head->tensor) && rows > 0)
+    fw_fetching_add (fetching, lines.data, rows, head->stride * size, head->width * size);
 }
 
 /* A head's width may exceed the depth of one block: it is cut into blocks of the kernel's depth. */
@@ -98,9 +100,9 @@ FwHeadRows fw_head_rows (const FwMicroKernel *kernel, const FwHead *head, int64_
 /* The same rows as columns of B along the width, and as the depth of B, whose columns are then the numbers of a row. */
 void fw_pack_head_columns (const FwMicroKernel *kernel, const FwHead *head, int64_t first, int64_t count, char *to);
 void fw_pack_head_across (const FwMicroKernel *kernel, const FwHead *head, int64_t first, int64_t count, char *to);
-/* C = A B over a width, of rows and columns of heads. */
+/* C = A B over a width, of rows and columns of heads, asking for all of @fetching meanwhile. */
 void fw_multiply_width (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t width, FwHeadRows a, const char *b,
-                        float *c, int64_t c_stride);
+                        float *c, int64_t c_stride, FwFetching *fetching);
 /* Rows [first, first + count) of a head become the rows of @values, @stride numbers apart, times @factor; or, where @factors is not
  * NULL, each times a factor of its own. */
 void fw_store_head_rows (const FwHead *head, int64_t first, int64_t count, const float *values, int64_t stride, float factor,

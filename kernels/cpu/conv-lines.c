@@ -316,12 +316,13 @@ multiply_panel (const FwWindowProduct *product, const Piece *piece, int64_t pane
     int64_t n_parts = product->block_parts;
     while (n_parts > 1 && parts[n_parts - 1].depth == 0)
       n_parts--;
+    const FwStream nothing = { NULL, 0, 0 };
     for (int64_t line = 0; line < piece->height; line++)
       for (int64_t tile = 0; tile < tiles; tile++) {
         int64_t x = piece->width * tile / tiles, past = piece->width * (tile + 1) / tiles;
         kernel->run_parts ((int) (past - x), width, parts, n_parts,
                            copy + line * axis[1].first.multiply * product->line_bytes + x * apart, apart, b,
-                           c + (line * piece->width + x) * kernel->columns, kernel->columns, block > 0);
+                           c + (line * piece->width + x) * kernel->columns, kernel->columns, block > 0, &nothing);
       }
   }
 }

@@ -233,7 +233,8 @@ static inline void
 fetch_to_write (const FwTensor *tensor, const Place *place, int64_t first, int64_t count)
 {
   FwHead head = head_at (tensor, place);
-  fw_fetch_head_to_write (&head, first, count);
+  for (int64_t row = first; fw_present (tensor) && row < FW_MIN (first + count, tensor->dim[2]); row++)
+    fw_fetch_to_write (tensor, head.place + row * head.stride, head.width);
 }
 
 static inline void

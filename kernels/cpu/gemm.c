@@ -18,9 +18,7 @@ enum {
   MOST_WORK = 1 << 28,      /* multiply-adds of one piece, twice as many of bf16: a few milliseconds */
   PACK_PANELS = 8,          /* panels packed at a time */
   MOST_REPACKINGS = 4,      /* a panel of B packed where it is used is packed anew for every block of rows */
-  FETCH_TILES = 4,          /* after so many tiles a part of what comes next is fetched */
   JOIN_FLOATS = 1 << 16,    /* numbers of segments added up at a time */
-  CACHE_LINE = 64,
 };
 
 static void
@@ -85,7 +83,7 @@ fw_gemm_plan (FwGemm *gemm)
   if (gemm->packed_ahead)
     gemm->lines.b = NULL;
   gemm->panel_bytes = fw_panel_bytes (kernel, gemm->block_depth);
-  gemm->a_unit_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * 4 + CACHE_LINE; /* run_packing stores beyond the last row */
+  gemm->a_unit_bytes = fw_round_up (gemm->block_rows, FW_ROW_PADDING) * 4 + FW_CACHE_LINE; /* run_packing stores beyond the last row */
   gemm->a_bytes = gemm->a_row_bytes > 0 ? 0
                   : gemm->a_across      ? gemm->block_depth / kernel->unit * gemm->a_unit_bytes
                                         : fw_round_up (gemm->block_rows, FW_ROW_PADDING) * kernel->row_bytes;
@@ -94,11 +92,11 @@ fw_gemm_plan (FwGemm *gemm)
   int64_t packed_bytes = gemm->packed_ahead ? gemm->batches * gemm->depth_blocks * gemm->panels * gemm->panel_bytes : 0;
   int64_t partial_bytes = gemm->segments > 1 ? count_pieces (gemm) * gemm->c_bytes : 0;
   int64_t panels_bytes = gemm->packed_ahead ? 0 : PACK_PANELS * gemm->panel_bytes;
-  gemm->worker_bytes = fw_round_up (gemm->a_bytes + (gemm->segments > 1 ? 0 : gemm->c_bytes) + panels_bytes, CACHE_LINE);
+  gemm->worker_bytes = fw_round_up (gemm->a_bytes + (gemm->segments > 1 ? 0 : gemm->c_bytes) + panels_bytes, FW_CACHE_LINE);
   gemm->packed = gemm->call->scratch;
-  gemm->workers = fw_room_at (gemm->packed, fw_round_up (packed_bytes, CACHE_LINE));
+  gemm->workers = fw_room_at (gemm->packed, fw_round_up (packed_bytes, FW_CACHE_LINE));
   gemm->partial = fw_room_at (gemm->workers, gemm->worker_bytes * gemm->call->parallel->workers);
-  return (size_t) (fw_round_up (packed_bytes, CACHE_LINE) + gemm->worker_bytes * gemm->call->parallel->workers + partial_bytes);
+  return (size_t) (fw_round_up (packed_bytes, FW_CACHE_LINE) + gemm->worker_bytes * gemm->call->parallel->workers + partial_bytes);
 }
 
 static int64_t
@@ -141,34 +139,19 @@ tile_row (const FwMicroKernel *kernel, int64_t rows, int64_t tile, int64_t tiles
 }
 
 void
-fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, const char *b,
-                   int64_t panel_bytes, float *c, int64_t c_stride, bool accumulate)
+fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, int64_t row_bytes,
+                   const char *b, int64_t panel_bytes, float *c, int64_t c_stride, bool accumulate, FwFetching *fetching)
 {
   int64_t tiles = fw_ceil_div (rows, kernel->rows);
   for (int64_t column = 0; column < columns; column += kernel->columns, b += panel_bytes) {
-    int width = (int) FW_MIN (kernel->columns, columns - column);
+    int64_t width = FW_MIN (kernel->columns, columns - column);
     for (int64_t tile = 0, row = 0, past; tile < tiles; tile++, row = past) {
       past = tile_row (kernel, rows, tile + 1, tiles);
-      kernel->run ((int) (past - row), width, depth, a + row * kernel->row_bytes, b, c + row * c_stride + column, c_stride,
-                   accumulate);
+      fw_micro_run (kernel, past - row, width, depth, a + row * row_bytes, row_bytes, b, c + row * c_stride + column, c_stride,
+                    accumulate, fetching);
     }
   }
-}
-
-void
-fw_multiply_rows (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, int64_t row_bytes,
-                  const char *b, int64_t panel_bytes, float *c, int64_t c_stride)
-{
-  const FwMicroPart whole = { 0, depth };
-  int64_t tiles = fw_ceil_div (rows, kernel->rows);
-  for (int64_t column = 0; column < columns; column += kernel->columns, b += panel_bytes) {
-    int width = (int) FW_MIN (kernel->columns, columns - column);
-    for (int64_t tile = 0, row = 0, past; tile < tiles; tile++, row = past) {
-      past = tile_row (kernel, rows, tile + 1, tiles);
-      kernel->run_parts ((int) (past - row), width, &whole, 1, a + row * row_bytes, row_bytes, b, c + row * c_stride + column,
-                         c_stride, false);
-    }
-  }
+  fw_fetching_rest (fetching);
 }
 
 typedef struct { int64_t batch, segment, row, rows, column, columns; } Piece;
@@ -201,24 +184,36 @@ piece_of (const FwGemm *gemm, int64_t item)
 static Coming
 coming_after (const FwGemm *gemm, int64_t item, const Piece *piece, int64_t block, int64_t past)
 {
-  Coming coming = { *piece, block + 1, gemm->fetch != NULL };
+  Coming coming = { *piece, block + 1, gemm->expect != NULL };
   if (block + 1 == past) {
     item += gemm->call->parallel->workers;
-    coming.wanted = gemm->fetch != NULL && item < count_pieces (gemm);
+    coming.wanted = gemm->expect != NULL && item < count_pieces (gemm);
     coming.piece = piece_of (gemm, item);
     coming.block = first_block (gemm, coming.piece.segment);
   }
   return coming;
 }
 
-static void
-fetch (const FwGemm *gemm, const Coming *coming, int64_t part, int64_t parts)
+static FwGemmBlock
+block_of_piece (const FwGemm *gemm, const Piece *piece, int64_t block)
 {
-  const Piece *piece = &coming->piece;
-  FwGemmBlock block = { piece->row, piece->rows, piece->column, piece->columns, coming->block * gemm->block_depth,
-                        depth_of_block (gemm, coming->block) };
-  if (coming->wanted)
-    gemm->fetch (gemm, piece->batch, &block, part, parts);
+  return (FwGemmBlock) { piece->row, piece->rows, piece->column, piece->columns, block * gemm->block_depth,
+                         depth_of_block (gemm, block) };
+}
+
+/* What is to be asked for while depth block @block of @piece is multiplied, @tiles times @panels products: all but those that
+ * microkernels pack in. */
+static FwFetching
+fetching_of (const FwGemm *gemm, const Piece *piece, int64_t block, const Coming *coming, int64_t tiles, int64_t panels)
+{
+  FwFetching fetching;
+  FwGemmBlock next = block_of_piece (gemm, &coming->piece, coming->block), now = block_of_piece (gemm, piece, block);
+  bool ends = gemm->segments == 1 && block + 1 == gemm->depth_blocks && gemm->end.y == NULL;
+  fw_fetching_begin (&fetching, fw_round_up (now.depth, gemm->kernel->step) / gemm->kernel->unit,
+                     (tiles - (gemm->lines.b != NULL)) * (panels - (gemm->lines.a != NULL)));
+  if (gemm->expect)
+    gemm->expect (gemm, coming->wanted ? &next : NULL, ends ? &now : NULL, &fetching);
+  return fetching;
 }
 
 /* What is to be packed while the tile at (@row, @column) of a piece is computed: rows of A with the first panel, a panel of B with
@@ -238,41 +233,43 @@ lines_of_tile (const FwGemm *gemm, const Piece *piece, int64_t block, int64_t ro
   return lines;
 }
 
+static int64_t
+a_row_bytes (const FwGemm *gemm)
+{
+  return gemm->a_row_bytes > 0 ? gemm->a_row_bytes : gemm->kernel->row_bytes;
+}
+
 /* Lines of C that nothing was stored to yet are made ready for that while the products are computed. */
 static void
 fetch_stores (const float *c, int64_t c_stride, int64_t rows, int64_t columns)
 {
   for (int64_t row = 0; row < rows; row++, c += c_stride)
-    for (int64_t column = 0; column < columns; column += CACHE_LINE / 4)
+    for (int64_t column = 0; column < columns; column += FW_CACHE_LINE / 4)
       __builtin_prefetch (c + column, 1);
 }
 
 /* Rows [row, row + rows) of the block C of a piece by one panel, that of @column; its block of A begins at @a. */
 static void
 multiply_tile (const FwGemm *gemm, const Piece *piece, int64_t block, int64_t row, int64_t rows, int64_t column, int64_t depth,
-               char *a, char *panel, float *c, bool accumulate)
+               char *a, char *panel, float *c, bool accumulate, FwFetching *fetching)
 {
   const FwMicroKernel *kernel = gemm->kernel;
-  const FwMicroPart whole = { 0, depth };
-  int columns = (int) FW_MIN (kernel->columns, piece->columns - column);
-  FwMicroLines lines;
+  int64_t columns = FW_MIN (kernel->columns, piece->columns - column);
   c += row * gemm->c_stride + column;
-  if (gemm->a_row_bytes > 0) {
-    kernel->run_parts ((int) rows, columns, &whole, 1, a + row * gemm->a_row_bytes, gemm->a_row_bytes, panel, c, gemm->c_stride,
-                       accumulate);
-    return;
-  }
   if (!gemm->a_across) {
-    kernel->run ((int) rows, columns, depth, a + row * kernel->row_bytes, panel, c, gemm->c_stride, accumulate);
+    int64_t row_bytes = a_row_bytes (gemm);
+    fw_micro_run (kernel, rows, columns, depth, a + row * row_bytes, row_bytes, panel, c, gemm->c_stride, accumulate, fetching);
     return;
   }
   if (!accumulate)
     fetch_stores (c, gemm->c_stride, rows, columns);
-  lines = lines_of_tile (gemm, piece, block, row, column);
-  if (lines.a || lines.b)
+  FwMicroLines lines = lines_of_tile (gemm, piece, block, row, column);
+  if (lines.a || lines.b) {
     kernel->run_packing ((int) rows, depth, &lines, a + row * 4, gemm->a_unit_bytes, panel, c, gemm->c_stride, accumulate);
-  else
-    kernel->run_across ((int) rows, columns, depth, a + row * 4, gemm->a_unit_bytes, panel, c, gemm->c_stride, accumulate);
+    return;
+  }
+  FwStream asked = fw_fetching_next (fetching);
+  kernel->run_across ((int) rows, (int) columns, depth, a + row * 4, gemm->a_unit_bytes, panel, c, gemm->c_stride, accumulate, &asked);
 }
 
 /* gemm->end from row @row and column @column on. */
@@ -292,12 +289,13 @@ end_at (const FwGemm *gemm, int64_t row, int64_t column)
 /* The same as multiply_tile for the last depth block where C goes to gemm->end; @column is the panel's first of all columns. */
 static void
 finish_tile (const FwGemm *gemm, const Piece *piece, int64_t row, int64_t rows, int64_t column, int64_t depth, const char *a,
-             const char *panel, const float *c, bool accumulate)
+             const char *panel, const float *c, bool accumulate, FwFetching *fetching)
 {
+  const FwStream asked = fw_fetching_next (fetching);
   const FwMicroEnd end = end_at (gemm, piece->row + row, column);
-  int64_t row_bytes = gemm->a_row_bytes > 0 ? gemm->a_row_bytes : gemm->kernel->row_bytes;
+  int64_t row_bytes = a_row_bytes (gemm);
   gemm->kernel->run_to_end ((int) rows, depth, a + row * row_bytes, row_bytes, panel, accumulate ? c + row * gemm->c_stride : NULL,
-                            gemm->c_stride, &end);
+                            gemm->c_stride, &end, &asked);
 }
 
 /* One depth block of one piece, whose rows of A lie at @a. Panels not packed ahead are packed in @room, some at a time or, by
@@ -309,8 +307,9 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
   int64_t depth = depth_of_block (gemm, block), padded = fw_round_up (depth, gemm->kernel->step);
   const FwMicroKernel *kernel = gemm->kernel;
   int64_t panels = fw_ceil_div (piece->columns, kernel->columns), tiles = fw_ceil_div (piece->rows, kernel->rows);
-  int64_t fetches = fw_ceil_div (tiles, FETCH_TILES), first_row[FW_MAX_BLOCK_ROWS + 1];
+  int64_t first_row[FW_MAX_BLOCK_ROWS + 1];
   bool ends = gemm->end.y != NULL && block + 1 == gemm->depth_blocks;
+  FwFetching fetching = fetching_of (gemm, piece, block, coming, tiles, panels);
   for (int64_t tile = 0; tile <= tiles; tile++)
     first_row[tile] = tile_row (kernel, piece->rows, tile, tiles);
   for (int64_t i = 0; i < panels; i++) {
@@ -323,12 +322,10 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
                     block * gemm->block_depth, depth, padded, gemm->block_depth, panel);
     for (int64_t tile = 0; tile < tiles; tile++) {
       int64_t row = first_row[tile], rows = first_row[tile + 1] - row;
-      if (tile % FETCH_TILES == 0)
-        fetch (gemm, coming, i * fetches + tile / FETCH_TILES, panels * fetches);
       if (ends)
-        finish_tile (gemm, piece, row, rows, piece->column + column, padded, a, panel, c + column, accumulate);
+        finish_tile (gemm, piece, row, rows, piece->column + column, padded, a, panel, c + column, accumulate, &fetching);
       else
-        multiply_tile (gemm, piece, block, row, rows, column, padded, a, panel, c, accumulate);
+        multiply_tile (gemm, piece, block, row, rows, column, padded, a, panel, c, accumulate, &fetching);
     }
   }
 }

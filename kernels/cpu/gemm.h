@@ -31,9 +31,9 @@ typedef struct FwGemm {
   /* May be NULL. Called once for every block of A, soon after it was packed, its depth blocks in order within a segment. */
   void (*see_a) (const struct FwGemm *gemm, int64_t batch, int64_t segment, int64_t first, int64_t count, int64_t start,
                  int64_t depth);
-  /* May be NULL. Called between products, for @part 0 .. @parts - 1: brings that part of the numbers of a block that is
-   * likely to be packed next into the second-level cache. */
-  void (*fetch) (const struct FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64_t part, int64_t parts);
+  /* May be NULL. Adds the memory that block @coming will be read from (NULL for none), and that @ending, whose products are computed
+   * now, will be finished with (likewise), to what microkernels ask for on the way. */
+  void (*expect) (const struct FwGemm *gemm, const FwGemmBlock *coming, const FwGemmBlock *ending, FwFetching *fetching);
   /* Takes a finished piece of C, @rows x @columns from (@row, @column), and may change it. */
   void (*finish) (const struct FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns,
                   float *c, int64_t c_stride);
@@ -53,16 +53,12 @@ enum { FW_MAX_BLOCK_ROWS = 320, FW_MAX_BLOCK_DEPTH = 512 };
 #define fw_gemm_plan FW_ISA (fw_gemm_plan)
 #define fw_gemm_run FW_ISA (fw_gemm_run)
 #define fw_multiply_block FW_ISA (fw_multiply_block)
-#define fw_multiply_rows FW_ISA (fw_multiply_rows)
 
 /* Fills the fields after finish, and takes lines.b away if B is packed ahead. Returns the bytes of scratch wanted at @gemm->call->scratch. */
 size_t fw_gemm_plan (FwGemm *gemm);
 void fw_gemm_run (FwGemm *gemm);
 
-/* C = A B (or +=) of packed blocks in the calling thread; @depth is the padded one, panels are @panel_bytes apart. */
-void fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a,
-                        const char *b, int64_t panel_bytes, float *c, int64_t c_stride, bool accumulate);
-
-/* C = A B where rows of A are @row_bytes apart; for kernels that have run_parts. */
-void fw_multiply_rows (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, int64_t row_bytes,
-                       const char *b, int64_t panel_bytes, float *c, int64_t c_stride);
+/* C = A B (or +=) in the calling thread, of a packed block of A or rows that microkernels read where they lie, and panels that are
+ * @panel_bytes apart; @depth is the padded one. Asks for all of @fetching, which may be NULL, meanwhile. */
+void fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, int64_t row_bytes,
+                        const char *b, int64_t panel_bytes, float *c, int64_t c_stride, bool accumulate, FwFetching *fetching);

@@ -42,30 +42,6 @@ linear_pack_a (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, 
   fw_pack_rows (gemm->kernel, to, &lines, start, count, depth, padded);
 }
 
-/* Fetches elements [start, start + count) of rows [first, past) of one of the tensors walked. */
-static void
-fetch_rows (const FwRows *rows, int which, const FwTensor *tensor, int64_t first, int64_t past, int64_t start, int64_t count)
-{
-  if (rows->rank <= 1) {
-    int64_t stride = rows->rank == 1 ? rows->stride[which][0] : 0;
-    for (; first < past; first++)
-      fw_fetch (tensor, first * stride + start, count);
-    return;
-  }
-  FwCursor cursor;
-  fw_rows_seek (rows, first, &cursor);
-  for (; first < past; first++, fw_rows_next (rows, &cursor))
-    fw_fetch (tensor, cursor.offset[which] + start, count);
-}
-
-static void
-linear_fetch (const FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64_t part, int64_t parts)
-{
-  const Linear *linear = gemm->operands;
-  int64_t first = block->rows * part / parts, past = block->rows * (part + 1) / parts;
-  fetch_rows (&linear->rows, X, &gemm->call->in[0], block->row + first, block->row + past, block->start, block->depth);
-}
-
 static void
 linear_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, int64_t start, int64_t depth, int64_t padded,
                int64_t panel_depth, char *to)
@@ -216,6 +192,30 @@ readable_in_place (const FwGemm *gemm, const FwRows *rows)
   return fw_micro_reads (gemm->kernel, x->dtype, gemm->depth, bytes) ? bytes : 0;
 }
 
+/* Rows and columns of one of the tensors walked, if its rows are evenly apart. */
+static void
+add_area (FwFetching *fetching, const FwRows *rows, int which, const FwTensor *tensor, int64_t row, int64_t count, int64_t column,
+          int64_t columns)
+{
+  int64_t stride, size = (int64_t) fw_dtype_size (tensor->dtype);
+  if (fw_present (tensor) && even_rows (rows, which, &stride) && stride != 0 && rows->step[which] == 1)
+    fw_fetching_add (fetching, (const char *) tensor->data + (row * stride + column) * size, count, stride * size, columns * size);
+}
+
+static void
+linear_expect (const FwGemm *gemm, const FwGemmBlock *coming, const FwGemmBlock *ending, FwFetching *fetching)
+{
+  const Linear *linear = gemm->operands;
+  const FwKernelCall *call = gemm->call;
+  const FwTensor *finished[LINEAR_TENSORS] = { [Y] = &call->out[0], [H] = &call->in[3], [GATE] = &call->in[4],
+                                               [SAVED] = &call->out[1], [NARROW] = &call->out[2] };
+  if (coming)
+    add_area (fetching, &linear->rows, X, &call->in[0], coming->row, coming->rows, coming->start, coming->depth);
+  for (int i = 0; ending && i < LINEAR_TENSORS; i++)
+    if (finished[i])
+      add_area (fetching, &linear->rows, i, finished[i], ending->row, ending->rows, ending->column, ending->columns);
+}
+
 /* Lets microkernels store y themselves where they can: whole panels, without a function and any other result, as bf16, by a gate of
  * bf16 or not, or in f32 onto a residual. A gate besides a residual and what is saved would have to come from and go to memory a
  * few lines of a row at a time, which is slower than finishing whole rows. */
@@ -247,7 +247,7 @@ plan_linear (FwGemm *gemm, Linear *linear, const FwKernelCall *call)
                                                                      &call->out[2] }, false);
   *gemm = (FwGemm) { .call = call, .kernel = fw_micro_for (x->dtype), .batches = 1, .rows = linear->rows.rows,
                      .columns = y->dim[y->rank - 1], .depth = x->dim[x->rank - 1], .operands = linear,
-                     .fetch = linear_fetch, .pack_a = linear_pack_a, .pack_b = linear_pack_b, .finish = linear_finish };
+                     .expect = linear_expect, .pack_a = linear_pack_a, .pack_b = linear_pack_b, .finish = linear_finish };
   gemm->a_row_bytes = readable_in_place (gemm, &linear->rows);
   plan_end (gemm, linear);
   return fw_gemm_plan (gemm);
@@ -340,12 +340,13 @@ grad_pack_b (const FwGemm *gemm, int64_t batch, int64_t first, int64_t count, in
 }
 
 static void
-grad_fetch (const FwGemm *gemm, int64_t batch, const FwGemmBlock *block, int64_t part, int64_t parts)
+grad_expect (const FwGemm *gemm, const FwGemmBlock *coming, const FwGemmBlock *ending, FwFetching *fetching)
 {
   const GradWeight *grad = gemm->operands;
-  int64_t first = block->start + block->depth * part / parts, past = block->start + block->depth * (part + 1) / parts;
-  fetch_rows (&grad->rows, DY, &gemm->call->in[1], first, past, block->row, block->rows);
-  fetch_rows (&grad->rows, GRAD_X, &gemm->call->in[0], first, past, block->column, block->columns);
+  if (coming) {
+    add_area (fetching, &grad->rows, DY, &gemm->call->in[1], coming->start, coming->depth, coming->row, coming->rows);
+    add_area (fetching, &grad->rows, GRAD_X, &gemm->call->in[0], coming->start, coming->depth, coming->column, coming->columns);
+  }
 }
 
 static void
@@ -378,7 +379,7 @@ plan_grad (FwGemm *gemm, GradWeight *grad, const FwKernelCall *call)
   bool bf16 = x->dtype == FW_DTYPE_BF16 || dy->dtype == FW_DTYPE_BF16;
   *gemm = (FwGemm) { .call = call, .kernel = fw_micro_for (bf16 ? FW_DTYPE_BF16 : FW_DTYPE_F32), .batches = 1,
                      .rows = dy->dim[dy->rank - 1], .columns = x->dim[x->rank - 1], .depth = grad->rows.rows, .split_depth = true,
-                     .operands = grad, .fetch = grad_fetch, .pack_a = grad_pack_a, .pack_b = grad_pack_b, .finish = grad_finish };
+                     .operands = grad, .expect = grad_expect, .pack_a = grad_pack_a, .pack_b = grad_pack_b, .finish = grad_finish };
   gemm->a_across = gemm->kernel->run_across != NULL;
   plan_lines (gemm, grad);
   size_t bytes = (size_t) fw_round_up ((int64_t) fw_gemm_plan (gemm), 64);

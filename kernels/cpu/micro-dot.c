@@ -45,8 +45,9 @@ store_sums (const int rows, const int vectors, FwVec (*sum)[VECTORS], float *c, 
  * fit in registers, and the others are one and two steps from it. */
 static FW_ALWAYS_INLINE void
 add_products (const int rows, const int vectors, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes,
-              int64_t unit_bytes, const char *b, FwVec (*sum)[VECTORS])
+              int64_t unit_bytes, const char *b, const FwStream *asked, FwVec (*sum)[VECTORS])
 {
+  FwStream stream = fw_stream_or (asked, b);
   for (int64_t part = 0; part < n_parts; part++) {
     const char *row[(ROWS + 2) / 3];
     FW_UNROLL
@@ -54,6 +55,7 @@ add_products (const int rows, const int vectors, const FwMicroPart *parts, int64
       row[i] = a + parts[part].offset + 3 * i * row_bytes;
     for (int64_t pair = 0; pair < parts[part].depth / 2; pair++, b += COLUMNS * 4) {
       __m512bh column[VECTORS];
+      fw_stream_ask (&stream);
       FW_UNROLL
       for (int v = 0; v < vectors; v++)
         column[v] = (__m512bh) bits_load (b + v * VEC * 4);
@@ -73,11 +75,11 @@ add_products (const int rows, const int vectors, const FwMicroPart *parts, int64
 
 static FW_ALWAYS_INLINE void
 multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes,
-          int64_t unit_bytes, const char *b, float *c, int64_t c_stride, bool accumulate)
+          int64_t unit_bytes, const char *b, float *c, int64_t c_stride, bool accumulate, const FwStream *asked)
 {
   FwVec sum[ROWS][VECTORS];
   load_sums (rows, vectors, c, c_stride, accumulate, sum);
-  add_products (rows, vectors, parts, n_parts, a, row_bytes, unit_bytes, b, sum);
+  add_products (rows, vectors, parts, n_parts, a, row_bytes, unit_bytes, b, asked, sum);
   store_sums (rows, vectors, sum, c, c_stride);
 }
 
@@ -181,13 +183,13 @@ fetch_factors (const int rows, const FwMicroEnd *end)
 
 static FW_ALWAYS_INLINE void
 multiply_to_end (const int rows, const bool by_factor, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c,
-                 int64_t c_stride, const FwMicroEnd *end)
+                 int64_t c_stride, const FwMicroEnd *end, const FwStream *asked)
 {
   FwVec sum[ROWS][VECTORS], bias[VECTORS];
   if (by_factor)
     fetch_factors (rows, end);
   load_sums (rows, VECTORS, c, c_stride, c != NULL, sum);
-  add_products (rows, VECTORS, &(FwMicroPart) { 0, depth }, 1, a, row_bytes, 4, b, sum);
+  add_products (rows, VECTORS, &(FwMicroPart) { 0, depth }, 1, a, row_bytes, 4, b, asked, sum);
   load_bias (end->bias, bias);
   uint16_t *y = end->y;
   FW_UNROLL
@@ -218,12 +220,12 @@ fetch_residual (const int rows, const FwMicroEnd *end)
 
 static FW_ALWAYS_INLINE void
 multiply_onto (const int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride,
-               const FwMicroEnd *end)
+               const FwMicroEnd *end, const FwStream *asked)
 {
   FwVec sum[ROWS][VECTORS], bias[VECTORS];
   fetch_residual (rows, end);
   load_sums (rows, VECTORS, c, c_stride, c != NULL, sum);
-  add_products (rows, VECTORS, &(FwMicroPart) { 0, depth }, 1, a, row_bytes, 4, b, sum);
+  add_products (rows, VECTORS, &(FwMicroPart) { 0, depth }, 1, a, row_bytes, 4, b, asked, sum);
   load_bias (end->bias, bias);
   float *y = end->y;
   FW_UNROLL
@@ -235,15 +237,13 @@ multiply_onto (const int rows, int64_t depth, const char *a, int64_t row_bytes, 
 }
 
 #define DEFINE_TILE(count, vectors) \
-  static void tile_##count##_##vectors (int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, \
-                                        bool accumulate) \
-  { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, ROW_BYTES, 4, b, c, c_stride, accumulate); } \
   static void parts_##count##_##vectors (const FwMicroPart *parts, int64_t n_parts, const char *a, \
-                                         int64_t row_bytes, const char *b, float *c, int64_t c_stride, bool accumulate) \
-  { multiply (count, vectors, parts, n_parts, a, row_bytes, 4, b, c, c_stride, accumulate); } \
+                                         int64_t row_bytes, const char *b, float *c, int64_t c_stride, bool accumulate, \
+                                         const FwStream *asked) \
+  { multiply (count, vectors, parts, n_parts, a, row_bytes, 4, b, c, c_stride, accumulate, asked); } \
   static void across_##count##_##vectors (int64_t depth, const char *a, int64_t unit_bytes, const char *b, float *c, \
-                                          int64_t c_stride, bool accumulate) \
-  { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, 4, unit_bytes, b, c, c_stride, accumulate); }
+                                          int64_t c_stride, bool accumulate, const FwStream *asked) \
+  { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, 4, unit_bytes, b, c, c_stride, accumulate, asked); }
 #define DEFINE_PACKING(count, name, pack_a, pack_b) \
   static void packing_##name##_##count (int64_t depth, const FwMicroLines *from, char *a, int64_t unit_bytes, char *b, float *c, \
                                         int64_t c_stride, bool accumulate) \
@@ -252,29 +252,25 @@ multiply_onto (const int rows, int64_t depth, const char *a, int64_t row_bytes, 
   DEFINE_PACKING (count, a, true, false) DEFINE_PACKING (count, b, false, true) DEFINE_PACKING (count, both, true, true) \
   DEFINE_TILE (count, 1) DEFINE_TILE (count, 2) \
   static void to_end_##count (int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride, \
-                              const FwMicroEnd *end) \
-  { multiply_to_end (count, false, depth, a, row_bytes, b, c, c_stride, end); } \
+                              const FwMicroEnd *end, const FwStream *asked) \
+  { multiply_to_end (count, false, depth, a, row_bytes, b, c, c_stride, end, asked); } \
   static void onto_##count (int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride, \
-                            const FwMicroEnd *end) \
-  { multiply_onto (count, depth, a, row_bytes, b, c, c_stride, end); } \
+                            const FwMicroEnd *end, const FwStream *asked) \
+  { multiply_onto (count, depth, a, row_bytes, b, c, c_stride, end, asked); } \
   static void by_factor_##count (int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride, \
-                                 const FwMicroEnd *end) \
-  { multiply_to_end (count, true, depth, a, row_bytes, b, c, c_stride, end); }
+                                 const FwMicroEnd *end, const FwStream *asked) \
+  { multiply_to_end (count, true, depth, a, row_bytes, b, c, c_stride, end, asked); }
 EACH_ROW_COUNT (DEFINE_TILES)
-
-#define TILE_ROW(count) { tile_##count##_1, tile_##count##_2 },
-static void (*const tiles[ROWS][VECTORS]) (int64_t, const char *, const char *, float *, int64_t, bool) = {
-  EACH_ROW_COUNT (TILE_ROW)
-};
 
 #define PARTS_ROW(count) { parts_##count##_1, parts_##count##_2 },
 static void (*const tiles_of_parts[ROWS][VECTORS]) (const FwMicroPart *, int64_t, const char *, int64_t, const char *,
-                                                    float *, int64_t, bool) = {
+                                                    float *, int64_t, bool, const FwStream *) = {
   EACH_ROW_COUNT (PARTS_ROW)
 };
 
 #define ACROSS_ROW(count) { across_##count##_1, across_##count##_2 },
-static void (*const tiles_across[ROWS][VECTORS]) (int64_t, const char *, int64_t, const char *, float *, int64_t, bool) = {
+static void (*const tiles_across[ROWS][VECTORS]) (int64_t, const char *, int64_t, const char *, float *, int64_t, bool,
+                                                   const FwStream *) = {
   EACH_ROW_COUNT (ACROSS_ROW)
 };
 
@@ -285,28 +281,22 @@ static void (*const tiles_packing[ROWS][3]) (int64_t, const FwMicroLines *, char
 
 #define ENDS_ROW(count) { to_end_##count, onto_##count, by_factor_##count },
 static void (*const tiles_to_end[ROWS][3]) (int64_t, const char *, int64_t, const char *, const float *, int64_t,
-                                            const FwMicroEnd *) = {
+                                            const FwMicroEnd *, const FwStream *) = {
   EACH_ROW_COUNT (ENDS_ROW)
 };
 
 static void
-run (int rows, int columns, int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, bool accumulate)
-{
-  tiles[rows - 1][(columns - 1) / VEC] (depth, a, b, c, c_stride, accumulate);
-}
-
-static void
 run_parts (int rows, int columns, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes, const char *b,
-           float *c, int64_t c_stride, bool accumulate)
+           float *c, int64_t c_stride, bool accumulate, const FwStream *asked)
 {
-  tiles_of_parts[rows - 1][(columns - 1) / VEC] (parts, n_parts, a, row_bytes, b, c, c_stride, accumulate);
+  tiles_of_parts[rows - 1][(columns - 1) / VEC] (parts, n_parts, a, row_bytes, b, c, c_stride, accumulate, asked);
 }
 
 static void
 run_across (int rows, int columns, int64_t depth, const char *a, int64_t unit_bytes, const char *b, float *c, int64_t c_stride,
-            bool accumulate)
+            bool accumulate, const FwStream *asked)
 {
-  tiles_across[rows - 1][(columns - 1) / VEC] (depth, a, unit_bytes, b, c, c_stride, accumulate);
+  tiles_across[rows - 1][(columns - 1) / VEC] (depth, a, unit_bytes, b, c, c_stride, accumulate, asked);
 }
 
 static void
@@ -318,13 +308,13 @@ run_packing (int rows, int64_t depth, const FwMicroLines *from, char *a, int64_t
 
 static void
 run_to_end (int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c, int64_t c_stride,
-            const FwMicroEnd *end)
+            const FwMicroEnd *end, const FwStream *asked)
 {
-  tiles_to_end[rows - 1][end->h ? 1 : end->factor ? 2 : 0] (depth, a, row_bytes, b, c, c_stride, end);
+  tiles_to_end[rows - 1][end->h ? 1 : end->factor ? 2 : 0] (depth, a, row_bytes, b, c, c_stride, end, asked);
 }
 
 const FwMicroKernel fw_micro_bf16 = {
   .bf16 = true, .rows = ROWS, .columns = COLUMNS, .row_step = 1, .depth = DEPTH, .unit = 2, .step = 2,
-  .row_bytes = ROW_BYTES, .run = run, .run_parts = run_parts, .run_across = run_across, .run_packing = run_packing,
+  .row_bytes = ROW_BYTES, .run_parts = run_parts, .run_across = run_across, .run_packing = run_packing,
   .run_to_end = run_to_end,
 };

@@ -16,8 +16,9 @@ enum { VECTORS = 2, COLUMNS = VECTORS * VEC, DEPTH = 256, ROW_BYTES = DEPTH * 4 
  * fit in registers, and the others are one and two steps from it. */
 static FW_ALWAYS_INLINE void
 multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes,
-          int64_t unit_bytes, const float *b, float *c, int64_t c_stride, bool accumulate)
+          int64_t unit_bytes, const float *b, float *c, int64_t c_stride, bool accumulate, const FwStream *asked)
 {
+  FwStream stream = fw_stream_or (asked, (const char *) b);
   FwVec sum[ROWS][VECTORS];
   FW_UNROLL
   for (int r = 0; r < rows; r++) {
@@ -32,6 +33,7 @@ multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n
       row[i] = a + parts[part].offset + 3 * i * row_bytes;
     for (int64_t k = 0; k < parts[part].depth; k++, b += COLUMNS) {
       FwVec column[VECTORS];
+      fw_stream_ask (&stream);
       FW_UNROLL
       for (int v = 0; v < vectors; v++)
         column[v] = vec_load (b + v * VEC);
@@ -56,56 +58,45 @@ multiply (const int rows, const int vectors, const FwMicroPart *parts, int64_t n
 }
 
 #define DEFINE_TILE(count, vectors) \
-  static void tile_##count##_##vectors (int64_t depth, const char *a, const float *b, float *c, int64_t c_stride, \
-                                        bool accumulate) \
-  { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, ROW_BYTES, 4, b, c, c_stride, accumulate); } \
   static void parts_##count##_##vectors (const FwMicroPart *parts, int64_t n_parts, const char *a, \
-                                         int64_t row_bytes, const float *b, float *c, int64_t c_stride, bool accumulate) \
-  { multiply (count, vectors, parts, n_parts, a, row_bytes, 4, b, c, c_stride, accumulate); } \
+                                         int64_t row_bytes, const float *b, float *c, int64_t c_stride, bool accumulate, \
+                                         const FwStream *asked) \
+  { multiply (count, vectors, parts, n_parts, a, row_bytes, 4, b, c, c_stride, accumulate, asked); } \
   static void across_##count##_##vectors (int64_t depth, const char *a, int64_t unit_bytes, const float *b, float *c, \
-                                          int64_t c_stride, bool accumulate) \
-  { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, 4, unit_bytes, b, c, c_stride, accumulate); }
+                                          int64_t c_stride, bool accumulate, const FwStream *asked) \
+  { multiply (count, vectors, &(FwMicroPart) { 0, depth }, 1, a, 4, unit_bytes, b, c, c_stride, accumulate, asked); }
 #define DEFINE_TILES(count) DEFINE_TILE (count, 1) DEFINE_TILE (count, 2)
 EACH_ROW_COUNT (DEFINE_TILES)
 
-#define TILE_ROW(count) { tile_##count##_1, tile_##count##_2 },
-static void (*const tiles[ROWS][VECTORS]) (int64_t, const char *, const float *, float *, int64_t, bool) = {
-  EACH_ROW_COUNT (TILE_ROW)
-};
-
 #define PARTS_ROW(count) { parts_##count##_1, parts_##count##_2 },
 static void (*const tiles_of_parts[ROWS][VECTORS]) (const FwMicroPart *, int64_t, const char *, int64_t, const float *,
-                                                    float *, int64_t, bool) = {
+                                                    float *, int64_t, bool, const FwStream *) = {
   EACH_ROW_COUNT (PARTS_ROW)
 };
 
 #define ACROSS_ROW(count) { across_##count##_1, across_##count##_2 },
-static void (*const tiles_across[ROWS][VECTORS]) (int64_t, const char *, int64_t, const float *, float *, int64_t, bool) = {
+static void (*const tiles_across[ROWS][VECTORS]) (int64_t, const char *, int64_t, const float *, float *, int64_t, bool,
+                                                   const FwStream *) = {
   EACH_ROW_COUNT (ACROSS_ROW)
 };
 
 static void
-run (int rows, int columns, int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, bool accumulate)
-{
-  tiles[rows - 1][(columns - 1) / VEC] (depth, a, (const float *) (const void *) b, c, c_stride, accumulate);
-}
-
-static void
 run_parts (int rows, int columns, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes, const char *b,
-           float *c, int64_t c_stride, bool accumulate)
+           float *c, int64_t c_stride, bool accumulate, const FwStream *asked)
 {
   tiles_of_parts[rows - 1][(columns - 1) / VEC] (parts, n_parts, a, row_bytes, (const float *) (const void *) b, c, c_stride,
-                                                 accumulate);
+                                                 accumulate, asked);
 }
 
 static void
 run_across (int rows, int columns, int64_t depth, const char *a, int64_t unit_bytes, const char *b, float *c, int64_t c_stride,
-            bool accumulate)
+            bool accumulate, const FwStream *asked)
 {
-  tiles_across[rows - 1][(columns - 1) / VEC] (depth, a, unit_bytes, (const float *) (const void *) b, c, c_stride, accumulate);
+  tiles_across[rows - 1][(columns - 1) / VEC] (depth, a, unit_bytes, (const float *) (const void *) b, c, c_stride, accumulate,
+                                               asked);
 }
 
 const FwMicroKernel fw_micro_f32 = {
   .rows = ROWS, .columns = COLUMNS, .row_step = 1, .depth = DEPTH, .unit = 1, .step = 1, .row_bytes = ROW_BYTES,
-  .run = run, .run_parts = run_parts, .run_across = run_across,
+  .run_parts = run_parts, .run_across = run_across,
 };

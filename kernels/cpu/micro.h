@@ -6,7 +6,7 @@
  * four bytes. C is f32. Depth is filled up with zeros to a multiple of `step`; rows and columns beyond those asked for hold
  * anything and are computed along, so blocks of A and C have room for whole tiles. */
 #pragma once
-#include "kernels/cpu/isa.h"
+#include "kernels/cpu/fetching.h"
 
 /* Some of a row's depth: @depth numbers, @offset bytes from where the row begins. */
 typedef struct { int64_t offset, depth; } FwMicroPart;
@@ -42,13 +42,13 @@ typedef struct {
   /* C = A B, or += with @accumulate, for rows <= kernel->rows and columns <= kernel->columns. */
   void (*run) (int rows, int columns, int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, bool accumulate);
   /* The same where rows of A are any distance apart and made of parts that lie anywhere: the depth is that of the parts one
-   * after another. NULL where it does not exist. */
+   * after another. A line of @asked is asked for with each unit of depth, here and below. Kernels have either this or run. */
   void (*run_parts) (int rows, int columns, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes,
-                     const char *b, float *c, int64_t c_stride, bool accumulate);
+                     const char *b, float *c, int64_t c_stride, bool accumulate, const FwStream *asked);
   /* The same where A is kept the other way: the units of all rows side by side, @unit_bytes from one unit of a row to its
    * next. NULL where it does not exist. */
   void (*run_across) (int rows, int columns, int64_t depth, const char *a, int64_t unit_bytes, const char *b, float *c,
-                      int64_t c_stride, bool accumulate);
+                      int64_t c_stride, bool accumulate, const FwStream *asked);
   /* The same for all columns and an even depth, packing A or B or both from @from on the way. Tiles must be packed in the order of
    * their rows: the units of sixteen rows are stored, whatever the tile's height. NULL where it does not exist. */
   void (*run_packing) (int rows, int64_t depth, const FwMicroLines *from, char *a, int64_t unit_bytes, char *b, float *c,
@@ -56,7 +56,7 @@ typedef struct {
   /* Of all columns: A B is added to @c, or to zeros where that is NULL, and goes to @end without being stored in between. Rows of
    * A are @row_bytes apart. NULL where it does not exist. */
   void (*run_to_end) (int rows, int64_t depth, const char *a, int64_t row_bytes, const char *b, const float *c,
-                      int64_t c_stride, const FwMicroEnd *end);
+                      int64_t c_stride, const FwMicroEnd *end, const FwStream *asked);
   /* Around a series of runs in one thread; NULL where the processor needs nothing of the kind. */
   void (*begin) (void);
   void (*end) (void);
@@ -89,6 +89,30 @@ fw_micro_reads (const FwMicroKernel *kernel, FwDtype dtype, int64_t depth, int64
   enum { CROWDED_BYTES = 4096 };
   return kernel->run_parts != NULL && dtype == (kernel->bf16 ? FW_DTYPE_BF16 : FW_DTYPE_F32) && depth % kernel->step == 0
          && row_bytes % CROWDED_BYTES != 0;
+}
+
+/* What may be asked for during the products of a block; nothing so far. */
+static inline FwFetching
+fw_block_fetching (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth)
+{
+  FwFetching fetching;
+  fw_fetching_begin (&fetching, depth / kernel->unit, fw_ceil_div (rows, kernel->rows) * fw_ceil_div (columns, kernel->columns));
+  return fetching;
+}
+
+/* C = A B, or += with @accumulate, for a tile whose rows of A are @row_bytes apart: those of a block where there is no run_parts.
+ * Asks for the next stream of @fetching, which may be NULL. */
+static inline void
+fw_micro_run (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, int64_t row_bytes,
+              const char *b, float *c, int64_t c_stride, bool accumulate, FwFetching *fetching)
+{
+  FwStream asked = fw_fetching_next (fetching);
+  if (kernel->run_parts != NULL) {
+    kernel->run_parts ((int) rows, (int) columns, &(FwMicroPart) { 0, depth }, 1, a, row_bytes, b, c, c_stride, accumulate, &asked);
+    return;
+  }
+  fw_stream_ask_all (&asked);
+  kernel->run ((int) rows, (int) columns, depth, a, b, c, c_stride, accumulate);
 }
 
 /* The bytes of one panel of @depth. */
