@@ -54,10 +54,11 @@ fw_fetch_head (const FwHead *head, int64_t first, int64_t count)
 static inline void
 fw_expect_head (FwFetching *fetching, const FwHead *head, int64_t first, int64_t count)
 {
+  if (!fw_present (head->tensor))
+    return;
   FwLines lines = fw_head_lines (head, first);
   int64_t size = (int64_t) fw_dtype_size (head->tensor->dtype), rows = FW_MIN (count, head->tensor->dim[2] - first);
-  if (fw_present (head->tensor) && rows > 0)
-    fw_fetching_add (fetching, lines.data, rows, head->stride * size, head->width * size);
+  fw_fetching_add (fetching, lines.data, rows, head->stride * size, head->width * size);
 }
 
 /* A head's width may exceed the depth of one block: it is cut into blocks of the kernel's depth. */

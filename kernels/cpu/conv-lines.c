@@ -316,7 +316,7 @@ multiply_panel (const FwWindowProduct *product, const Piece *piece, int64_t pane
     int64_t n_parts = product->block_parts;
     while (n_parts > 1 && parts[n_parts - 1].depth == 0)
       n_parts--;
-    const FwStream nothing = { NULL, 0, 0 };
+    const FwStream nothing = { 0 };
     for (int64_t line = 0; line < piece->height; line++)
       for (int64_t tile = 0; tile < tiles; tile++) {
         int64_t x = piece->width * tile / tiles, past = piece->width * (tile + 1) / tiles;

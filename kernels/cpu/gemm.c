@@ -328,6 +328,7 @@ multiply_depth_block (const FwGemm *gemm, const Piece *piece, int64_t block, con
         multiply_tile (gemm, piece, block, row, rows, column, padded, a, panel, c, accumulate, &fetching);
     }
   }
+  fw_fetching_rest (&fetching);
 }
 
 /* The rows of A of depth block @block of a piece: where they lie, or packed in @room, or @room where microkernels will pack them. */

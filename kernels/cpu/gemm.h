@@ -31,8 +31,8 @@ typedef struct FwGemm {
   /* May be NULL. Called once for every block of A, soon after it was packed, its depth blocks in order within a segment. */
   void (*see_a) (const struct FwGemm *gemm, int64_t batch, int64_t segment, int64_t first, int64_t count, int64_t start,
                  int64_t depth);
-  /* May be NULL. Adds the memory that block @coming will be read from (NULL for none), and that @ending, whose products are computed
-   * now, will be finished with (likewise), to what microkernels ask for on the way. */
+  /* May be NULL; for one batch. Adds the memory that block @coming will be read from (NULL for none), and that @ending, whose products
+   * are computed now, will be finished with (likewise), to what is asked for on the way. */
   void (*expect) (const struct FwGemm *gemm, const FwGemmBlock *coming, const FwGemmBlock *ending, FwFetching *fetching);
   /* Takes a finished piece of C, @rows x @columns from (@row, @column), and may change it. */
   void (*finish) (const struct FwGemm *gemm, int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns,
@@ -59,6 +59,6 @@ size_t fw_gemm_plan (FwGemm *gemm);
 void fw_gemm_run (FwGemm *gemm);
 
 /* C = A B (or +=) in the calling thread, of a packed block of A or rows that microkernels read where they lie, and panels that are
- * @panel_bytes apart; @depth is the padded one. Asks for all of @fetching, which may be NULL, meanwhile. */
+ * @panel_bytes apart; @depth is the padded one. Asks for all of @fetching meanwhile. */
 void fw_multiply_block (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, int64_t row_bytes,
                         const char *b, int64_t panel_bytes, float *c, int64_t c_stride, bool accumulate, FwFetching *fetching);

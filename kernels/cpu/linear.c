@@ -9,6 +9,7 @@
 #include "kernels/cpu/run.h"
 
 enum { Y, X, H, GATE, SAVED, NARROW, LINEAR_TENSORS }; /* the tensors walked */
+_Static_assert ((int) LINEAR_TENSORS <= (int) FW_MAX_AREAS, "all may be asked for at once");
 
 typedef struct {
   FwRows rows;
@@ -192,7 +193,7 @@ readable_in_place (const FwGemm *gemm, const FwRows *rows)
   return fw_micro_reads (gemm->kernel, x->dtype, gemm->depth, bytes) ? bytes : 0;
 }
 
-/* Rows and columns of one of the tensors walked, if its rows are evenly apart. */
+/* Rows and columns of one of the tensors walked, if it moves from row to row by even steps. */
 static void
 add_area (FwFetching *fetching, const FwRows *rows, int which, const FwTensor *tensor, int64_t row, int64_t count, int64_t column,
           int64_t columns)

@@ -39,10 +39,10 @@ typedef struct {
   int unit;           /* numbers of a unit of depth: 1 or 2 */
   int step;           /* depth comes in multiples of this, in numbers */
   int row_bytes;      /* between rows of a block of A */
-  /* C = A B, or += with @accumulate, for rows <= kernel->rows and columns <= kernel->columns. */
+  /* C = A B, or += with @accumulate, for rows <= kernel->rows and columns <= kernel->columns. NULL where there is run_parts. */
   void (*run) (int rows, int columns, int64_t depth, const char *a, const char *b, float *c, int64_t c_stride, bool accumulate);
   /* The same where rows of A are any distance apart and made of parts that lie anywhere: the depth is that of the parts one
-   * after another. A line of @asked is asked for with each unit of depth, here and below. Kernels have either this or run. */
+   * after another. Here and below, a line of @asked is asked for with each unit of depth. NULL where there is run. */
   void (*run_parts) (int rows, int columns, const FwMicroPart *parts, int64_t n_parts, const char *a, int64_t row_bytes,
                      const char *b, float *c, int64_t c_stride, bool accumulate, const FwStream *asked);
   /* The same where A is kept the other way: the units of all rows side by side, @unit_bytes from one unit of a row to its
@@ -91,17 +91,17 @@ fw_micro_reads (const FwMicroKernel *kernel, FwDtype dtype, int64_t depth, int64
          && row_bytes % CROWDED_BYTES != 0;
 }
 
-/* What may be asked for during the products of a block; nothing so far. */
+/* What may be asked for during the products of a block, or of the first of its depths; nothing so far. */
 static inline FwFetching
 fw_block_fetching (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth)
 {
   FwFetching fetching;
-  fw_fetching_begin (&fetching, depth / kernel->unit, fw_ceil_div (rows, kernel->rows) * fw_ceil_div (columns, kernel->columns));
+  fw_fetching_begin (&fetching, FW_MIN (depth, kernel->depth) / kernel->unit, fw_ceil_div (rows, kernel->rows) * fw_ceil_div (columns, kernel->columns));
   return fetching;
 }
 
-/* C = A B, or += with @accumulate, for a tile whose rows of A are @row_bytes apart: those of a block where there is no run_parts.
- * Asks for the next stream of @fetching, which may be NULL. */
+/* C = A B, or += with @accumulate, for a tile whose rows of A are @row_bytes apart: kernel->row_bytes where there is no run_parts.
+ * Asks for the next stream of @fetching meanwhile. */
 static inline void
 fw_micro_run (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth, const char *a, int64_t row_bytes,
               const char *b, float *c, int64_t c_stride, bool accumulate, FwFetching *fetching)
