@@ -94,7 +94,6 @@ fw_stream_ask_all (const FwStream *stream)
 static inline void
 fw_fetching_rest (FwFetching *fetching)
 {
-  fetching->runs = 0; /* nothing is early any more */
   while (fetching->asked < fetching->streams) {
     FwStream stream = fw_fetching_next (fetching);
     fw_stream_ask_all (&stream);

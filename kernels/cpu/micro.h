@@ -96,7 +96,8 @@ static inline FwFetching
 fw_block_fetching (const FwMicroKernel *kernel, int64_t rows, int64_t columns, int64_t depth)
 {
   FwFetching fetching;
-  fw_fetching_begin (&fetching, FW_MIN (depth, kernel->depth) / kernel->unit, fw_ceil_div (rows, kernel->rows) * fw_ceil_div (columns, kernel->columns));
+  int64_t tiles = fw_ceil_div (rows, kernel->rows) * fw_ceil_div (columns, kernel->columns);
+  fw_fetching_begin (&fetching, FW_MIN (depth, kernel->depth) / kernel->unit, tiles);
   return fetching;
 }
 

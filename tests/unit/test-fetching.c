@@ -128,8 +128,9 @@ test_many_areas (void)
   fw_fetching_begin (&fetching, 16, 10);
   for (int area = 0; area <= FW_MAX_AREAS; area++)
     fw_fetching_add (&fetching, memory + area * FW_CACHE_LINE, 1, FW_CACHE_LINE, FW_CACHE_LINE);
-  follow_products (&fetching, 10, &seen);
+  follow_products (&fetching, 20, &seen);
   g_assert_cmpuint (seen.streams, ==, FW_MAX_AREAS);
+  g_assert_cmpint (fetching.asked, ==, FW_MAX_AREAS);
 }
 
 /* A stream without lines asks for what is near; one with lines stays at the last. */
